@@ -1,0 +1,107 @@
+//! What is sent: request bodies of every size, and streams.
+
+use anyhow::{Result, anyhow};
+
+/// One kind of load.
+pub struct Scenario {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub body_bytes: usize,
+    /// Connections, each with one request at a time.
+    pub connections: usize,
+    /// What the mock is asked for; a scenario that asks is a stream.
+    pub mock: Option<&'static str>,
+}
+
+pub const ALL: [Scenario; 6] = [
+    plain("1k", "1 KB body", 1 << 10),
+    plain("16k", "16 KB body", 16 << 10),
+    plain("128k", "128 KB body", 128 << 10),
+    plain("1m", "1 MB body", 1 << 20),
+    Scenario {
+        name: "stream",
+        what: "100 chunks, flat out",
+        body_bytes: 1 << 10,
+        connections: 16,
+        mock: Some("chunks=100"),
+    },
+    Scenario {
+        name: "paced",
+        what: "100 chunks, 10 ms apart",
+        body_bytes: 1 << 10,
+        connections: 64,
+        mock: Some("chunks=100,chunk-delay=10"),
+    },
+];
+
+/// Text as people write it, in JSON: with quotation marks, line ends and letters beyond ASCII.
+const PROSE: &str = r#"The \"gate\" stands at the end of the road.\nWho pays may pass — those who do not, wait; naïve travellers ask why. "#;
+/// Digits of the number that makes each body unique.
+pub const SERIAL_DIGITS: usize = 16;
+/// Where those digits stand in a template.
+const SERIAL: &[u8; SERIAL_DIGITS] = b"################";
+
+const fn plain(name: &'static str, what: &'static str, body_bytes: usize) -> Scenario {
+    Scenario {
+        name,
+        what,
+        body_bytes,
+        connections: 32,
+        mock: None,
+    }
+}
+
+/// A request as bytes, with a place for its number.
+#[derive(Clone)]
+pub struct Template {
+    pub bytes: Vec<u8>,
+    /// Where the number's digits begin.
+    pub serial_at: usize,
+}
+
+impl Scenario {
+    pub fn named(name: &str) -> Result<&'static Self> {
+        ALL.iter().find(|known| known.name == name).ok_or_else(|| {
+            let names: Vec<_> = ALL.iter().map(|known| known.name).collect();
+            anyhow!("no such scenario: {name}; there are {}", names.join(", "))
+        })
+    }
+
+    /// The request, head and body, for a server at `host`.
+    pub fn request(&self, host: &str, path: &str) -> Template {
+        let body = self.body();
+        let mock = match self.mock {
+            Some(faults) => format!("x-mock: {faults}\r\n"),
+            None => String::new(),
+        };
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             accept: application/json\r\nauthorization: Bearer sk-bench-0123456789abcdef\r\n\
+             user-agent: bench/1.0\r\n{mock}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let bytes = [head.as_bytes(), &body].concat();
+        let serial_at = memchr::memmem::find(&bytes, SERIAL).unwrap_or(bytes.len());
+        Template { bytes, serial_at }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let stream = if self.mock.is_some() {
+            r#""stream":true,"#
+        } else {
+            ""
+        };
+        let mut body = format!(
+            r#"{{"model":"mock-model",{stream}"max_tokens":512,"messages":[{{"role":"user","content":""#
+        )
+        .into_bytes();
+        body.extend_from_slice(SERIAL);
+        let end = br#""}]}"#;
+        while body.len() + PROSE.len() + end.len() <= self.body_bytes {
+            body.extend_from_slice(PROSE.as_bytes());
+        }
+        body.resize(self.body_bytes.saturating_sub(end.len()), b'.');
+        body.extend_from_slice(end);
+        body
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands: each builds what it needs once, and owns the process while it runs.
+
+pub mod command;
+pub mod exit;
+pub mod notes;
+pub mod prices;
+pub mod run;
+pub mod check;
+pub mod assemble;
+pub mod mock;
+pub mod demo;

@@ -1,0 +1,39 @@
+//! The time: one moment on the wall clock and on the clock that never jumps.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub wall: SystemTime,
+    pub steady: Instant,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            steady: Instant::now(),
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.steady.elapsed()
+    }
+}
+
+/// `2026-11-21T06:48:06.123Z` (RFC 3339, UTC, milliseconds).
+pub fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |stamp| format!("{stamp:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_utc_with_milliseconds() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_042);
+        assert_eq!(rfc3339(time), "2023-11-14T22:13:20.042Z");
+    }
+}

@@ -1,0 +1,8 @@
+//! Words of the machine: identifiers, clock, secrets, money, sizes and periods; std and the crates lack them.
+
+pub mod clock;
+pub mod id;
+pub mod money;
+pub mod period;
+pub mod secret;
+pub mod size;

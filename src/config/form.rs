@@ -1,0 +1,27 @@
+//! What the user wrote, whole.
+
+use crate::{provider, proxy, stage};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What the user wrote, whole; absent parts hold their defaults.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub server: proxy::config::Config,
+    /// Merged over the built-in catalogue.
+    pub providers: BTreeMap<String, provider::config::Config>,
+    /// `default` exists even where it is not named.
+    pub gateways: BTreeMap<String, Gateway>,
+    pub log: stage::journal::config::Config,
+}
+
+/// One gateway: a name in the URL with rules of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Host names whose requests use short paths (`/{provider}/…`) of this gateway.
+    pub hosts: Vec<String>,
+    pub auth: stage::auth::config::Config,
+    pub timeout: stage::plan::config::Timeout,
+}

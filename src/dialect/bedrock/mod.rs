@@ -1,0 +1,3 @@
+//! Amazon Bedrock: converse and invoke.
+
+pub mod usage;

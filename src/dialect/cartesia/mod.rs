@@ -1,0 +1,3 @@
+//! Cartesia: speech.
+
+pub mod usage;

@@ -1,0 +1,3 @@
+//! Cohere, versions 1 and 2.
+
+pub mod usage;

@@ -1,0 +1,3 @@
+//! Deepgram: speech.
+
+pub mod usage;

@@ -1,0 +1,3 @@
+//! ElevenLabs: speech.
+
+pub mod usage;

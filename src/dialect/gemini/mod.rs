@@ -1,0 +1,3 @@
+//! Gemini, on AI Studio and on Vertex.
+
+pub mod usage;

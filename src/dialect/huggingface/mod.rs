@@ -1,0 +1,3 @@
+//! Hugging Face: text generation inference.
+
+pub mod usage;

@@ -1,0 +1,3 @@
+//! Ollama's own API.
+
+pub mod usage;

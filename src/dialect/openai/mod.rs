@@ -1,0 +1,3 @@
+//! OpenAI and the many that speak as it does.
+
+pub mod usage;

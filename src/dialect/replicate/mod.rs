@@ -1,0 +1,3 @@
+//! Replicate: predictions.
+
+pub mod usage;

@@ -1,0 +1,3 @@
+//! Cloudflare Workers AI.
+
+pub mod usage;

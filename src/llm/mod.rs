@@ -1,0 +1,5 @@
+//! Words of the trade, as pure data: what is asked, and what it used.
+
+pub mod call;
+pub mod operation;
+pub mod usage;

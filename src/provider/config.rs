@@ -1,0 +1,32 @@
+//! What a user writes under `providers.SLUG`.
+
+use super::prices::config::OwnPrice;
+use crate::dialect::Dialect;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One provider: an override of a built-in row, or a `custom-…` provider of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `http://` or `https://`, host, optional port and path. Replaces the built-in base, and for
+    /// azure-openai, aws-bedrock and google-vertex-ai the host that the path would choose. A custom
+    /// provider has to have one.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// The wire format that the provider speaks; custom providers only. Absent: told from the path.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
+    /// Prices by model, in dollars per MILLION tokens, over those of the price book. A name may end
+    /// in `*`; the longest that fits is taken.
+    #[serde(default)]
+    pub prices: BTreeMap<String, OwnPrice>,
+}
+
+/// The users' own prices by provider, as the price book takes them.
+pub fn own_prices(
+    providers: &BTreeMap<String, Config>,
+) -> impl Iterator<Item = (&str, &BTreeMap<String, OwnPrice>)> {
+    let providers = providers.iter();
+    providers.map(|(slug, config)| (slug.as_str(), &config.prices))
+}

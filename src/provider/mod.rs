@@ -1,0 +1,9 @@
+//! Who speaks what, where, and for how much: the catalogue and the price book as data.
+
+pub mod config;
+pub mod catalogue;
+pub mod place;
+pub mod origin;
+pub mod pattern;
+pub mod prices;
+mod row;

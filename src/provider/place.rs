@@ -1,0 +1,284 @@
+//! Where a path of a provider leads: the origin, the path there, and what is spoken at it.
+
+use super::origin::{Base, Origin};
+use super::pattern::{Captures, Pattern, Segments};
+use crate::dialect::Dialect;
+use crate::llm::operation::Operation;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The end of the road for one request: everything that the path decides.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub origin: Arc<Origin>,
+    /// Path at the provider, from its first slash, without the query.
+    pub path: String,
+    /// `None` where the catalogue does not say what is spoken there.
+    pub dialect: Option<Dialect>,
+    pub operation: Operation,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// Where the endpoint stands, where the path chooses that.
+    pub region: Option<String>,
+    /// Whether the path itself asks for the answer in pieces.
+    pub streams: bool,
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlaceError {
+    #[error("the path does not say enough; expected {0}")]
+    Short(String),
+    #[error("`{0}` cannot be part of a host name")]
+    Host(String),
+    #[error(
+        "the URL names no account, which this provider's address needs; use /v1/{{account}}/{{gateway}}/…"
+    )]
+    Account,
+}
+
+/// One endpoint of a wire format.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub pattern: Pattern,
+    /// `None` where nobody said what the provider speaks.
+    pub dialect: Option<Dialect>,
+    pub operation: Operation,
+    pub streams: bool,
+}
+
+/// One way from a path to a base: the first whose pattern fits is taken.
+#[derive(Debug)]
+pub struct Way {
+    pub pattern: Pattern,
+    pub keep: bool,
+    pub to: Destination,
+}
+
+/// A base whose parts the path may choose.
+#[derive(Debug)]
+pub enum Destination {
+    Fixed {
+        origin: Arc<Origin>,
+        prefix: String,
+    },
+    /// Texts with `{name}` in them, filled from the path.
+    Template {
+        host: String,
+        prefix: String,
+    },
+    /// The user's own base in place of a templated host; the template's path stays.
+    Override {
+        base: Base,
+        origin: Arc<Origin>,
+        prefix: String,
+    },
+}
+
+/// A provider that requests can be sent to.
+#[derive(Debug)]
+pub struct Provider {
+    pub slug: Arc<str>,
+    /// Lower-case names of the header fields in which this provider takes its key.
+    pub key_fields: Vec<http::HeaderName>,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) endpoints: Arc<[Endpoint]>,
+    pub(super) version: Option<String>,
+    pub(super) ways: Vec<Way>,
+    /// What a path has to look like, for the error that says so.
+    pub(super) shape: String,
+}
+
+impl Provider {
+    /// Finds where `path` (what follows the slug, without leading slash and query) leads.
+    ///
+    /// # Errors
+    /// The path is too short for this provider, or chooses a host that is none.
+    pub fn place(&self, path: &str, account: Option<&str>) -> Result<Place, PlaceError> {
+        let (way, captures, rest) = self
+            .ways
+            .iter()
+            .find_map(|way| {
+                let (captures, rest) = way.pattern.match_start(path)?;
+                Some((way, captures, if way.keep { path } else { rest }))
+            })
+            .ok_or_else(|| PlaceError::Short(self.shape.clone()))?;
+        let (origin, prefix) = way.to.fill(&captures, account)?;
+        let rest = strip_doubled(rest, &prefix);
+        let path = join(&prefix, None, rest);
+        let segments = Segments::new(path.trim_start_matches('/'));
+        let found = self.endpoints.iter().find_map(|endpoint| {
+            let captures = endpoint.pattern.match_end(&segments)?;
+            Some((endpoint, named(&captures, "model")))
+        });
+        let (endpoint, model) = found.unzip();
+        let model = model.flatten().or_else(|| named(&captures, "model"));
+        let path = match &self.version {
+            Some(version) if endpoint.is_some() && !has_version(rest) => {
+                join(&prefix, Some(version), rest)
+            }
+            _ => path,
+        };
+        Ok(Place {
+            origin,
+            path,
+            dialect: endpoint.and_then(|found| found.dialect).or(self.dialect),
+            operation: endpoint.map_or(Operation::Other, |found| found.operation),
+            model,
+            region: named(&captures, "region"),
+            streams: endpoint.is_some_and(|found| found.streams),
+        })
+    }
+}
+
+fn named(captures: &Captures<'_>, name: &str) -> Option<String> {
+    let capture = captures.iter().find(|(known, _)| *known == name);
+    capture.map(|(_, value)| decode(value))
+}
+
+impl Destination {
+    fn fill(
+        &self,
+        captures: &Captures<'_>,
+        account: Option<&str>,
+    ) -> Result<(Arc<Origin>, String), PlaceError> {
+        match self {
+            Self::Fixed { origin, prefix } => {
+                Ok((origin.clone(), fill_template(prefix, captures, account)?))
+            }
+            Self::Template { host, prefix } => {
+                let host = fill_template(host, captures, account)?;
+                if !super::origin::is_host_name(&host) {
+                    return Err(PlaceError::Host(host));
+                }
+                let Some(origin) = Origin::new(true, host, 443) else {
+                    return Err(PlaceError::Host(String::new()));
+                };
+                Ok((Arc::new(origin), fill_template(prefix, captures, account)?))
+            }
+            Self::Override {
+                base,
+                origin,
+                prefix,
+            } => {
+                let own = fill_template(prefix, captures, account)?;
+                Ok((origin.clone(), format!("{}{own}", base.prefix)))
+            }
+        }
+    }
+}
+
+/// Puts what the path captured into a template. What goes into a host is one label of letters,
+/// digits and dashes, so that a path can never choose a domain of its own.
+fn fill_template(
+    template: &str,
+    captures: &Captures<'_>,
+    account: Option<&str>,
+) -> Result<String, PlaceError> {
+    let mut filled = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        filled.push_str(before);
+        let (name, dash) = match name.strip_suffix('-') {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let captured = captures.iter().find(|(known, _)| *known == name);
+        let value = match captured.map(|(_, value)| *value) {
+            Some(value) => value,
+            None if name == "account" => account.ok_or(PlaceError::Account)?,
+            None => "",
+        };
+        if dash && value != "global" {
+            filled.push_str(value);
+            filled.push('-');
+        } else if !dash {
+            filled.push_str(value);
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Takes off what the base already ends with: its whole path (`openai/v1`), or its version.
+fn strip_doubled<'a>(path: &'a str, prefix: &str) -> &'a str {
+    let prefix = prefix.trim_start_matches('/');
+    if prefix.is_empty() {
+        return path;
+    }
+    if let Some(rest) = strip_segments(path, prefix) {
+        return rest;
+    }
+    let last = prefix.rsplit('/').next().unwrap_or(prefix);
+    if is_version(last) {
+        return strip_segments(path, last).unwrap_or(path);
+    }
+    path
+}
+
+fn strip_segments<'a>(path: &'a str, lead: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(lead)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.strip_prefix('/')
+}
+
+fn has_version(path: &str) -> bool {
+    path.split('/').next().is_some_and(is_version)
+}
+
+/// `v1`, `v2`, `v1beta`, `v1beta1`, `v1alpha`.
+fn is_version(segment: &str) -> bool {
+    let Some(rest) = segment.strip_prefix('v') else {
+        return false;
+    };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let tail = ["", "alpha", "beta"];
+    segment.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
+        && tail.contains(&rest.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn join(prefix: &str, version: Option<&str>, rest: &str) -> String {
+    let mut path = String::with_capacity(prefix.len() + rest.len() + 10);
+    path.push_str(prefix);
+    if let Some(version) = version {
+        path.push('/');
+        path.push_str(version);
+    }
+    if !rest.is_empty() || path.is_empty() {
+        path.push('/');
+        path.push_str(rest);
+    }
+    path
+}
+
+/// Undoes percent-encoding (RFC 3986, 2.1) for names that are only shown and compared.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = match (byte, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match code {
+            Some((high, low)) => {
+                bytes.push(high * 16 + low);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}

@@ -1,0 +1,230 @@
+//! Where clients come in: a connection's protocol, its requests' heads, and its end.
+
+use super::config::Config;
+use super::gateway::Gateway;
+use super::refusal::{HeadFault, Refusal};
+use super::replay::{Replay, SEAT, Seat};
+use super::reply::{self, Stamp};
+use crate::stage::Stages;
+use crate::stage::journal::record::{End, Record};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora::ErrorType;
+use pingora::apps::{
+    HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp,
+};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+use pingora_timeout::timeout;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a client that was refused in the middle of its body may go on sending: an answer on a
+/// connection that is closed under unread bytes can be lost (RFC 9112, 9.6).
+const LINGER: Duration = Duration::from_secs(5);
+/// The longest request target that the `http` crate takes.
+const URI_BYTES_MAX: usize = 65_534;
+/// What every plain-text HTTP/2 connection begins with (RFC 9113, 3.4), and no HTTP/1 request.
+const PRIOR_KNOWLEDGE: &[u8; 4] = b"PRI ";
+
+/// Takes connections and tells their protocol.
+pub struct Door {
+    http1: Arc<Porter>,
+    http2: Arc<Porter>,
+    head_timeout: Duration,
+}
+
+impl Door {
+    pub fn new(proxy: HttpProxy<Gateway>, stages: Arc<ArcSwap<Stages>>, config: &Config) -> Self {
+        let proxy = Arc::new(proxy);
+        let porter = |h2c| {
+            let mut options = HttpServerOptions::default();
+            options.h2c = h2c;
+            options.h2_idle_timeout = Some(config.keepalive.duration());
+            Arc::new(Porter {
+                proxy: proxy.clone(),
+                stages: stages.clone(),
+                options,
+                head_timeout: config.head_timeout.duration(),
+                head_bytes_max: config.max_head.bytes(),
+                keepalive: config.keepalive.duration(),
+            })
+        };
+        Self {
+            http1: porter(false),
+            http2: porter(true),
+            head_timeout: config.head_timeout.duration(),
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Door {
+    async fn process_new(
+        self: &Arc<Self>,
+        mut stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        // Under TLS the protocol was agreed on in the handshake.
+        if stream.get_ssl_digest().is_some() {
+            return self.http1.process_new(stream, shutdown).await;
+        }
+        let mut lead = [0; PRIOR_KNOWLEDGE.len()];
+        let peeked = timeout(self.head_timeout, stream.try_peek(&mut lead)).await;
+        match peeked {
+            Ok(Ok(true)) if lead == *PRIOR_KNOWLEDGE => {
+                self.http2.process_new(stream, shutdown).await
+            }
+            Ok(Ok(_)) => self.http1.process_new(stream, shutdown).await,
+            // Nothing, or too little, was sent.
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
+    async fn cleanup(&self) {
+        self.http1.proxy.http_cleanup().await;
+    }
+}
+
+/// Takes requests from a connection and hands them to the proxy.
+struct Porter {
+    proxy: Arc<HttpProxy<Gateway>>,
+    stages: Arc<ArcSwap<Stages>>,
+    options: HttpServerOptions,
+    head_timeout: Duration,
+    head_bytes_max: u64,
+    keepalive: Duration,
+}
+
+/// Marks a connection that has already carried a request.
+struct Reused;
+
+#[async_trait]
+impl HttpServerApp for Porter {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let reused = session.take_connection_user_context().is_some();
+        if !self.read_head(&mut session, reused, shutdown).await {
+            return None;
+        }
+        let stopping = *shutdown.borrow();
+        session.set_keepalive((!stopping).then_some(self.keepalive.as_secs()));
+        session.set_pipelining_enabled(true);
+        // Whether an early answer ends the connection is decided where it is given.
+        session.set_close_on_response_before_downstream_finish(false);
+        session.set_total_drain_timeout(Some(LINGER));
+        let seat = Arc::new(Seat::default());
+        let replay = ServerSession::new_custom(Box::new(Replay::new(session, seat.clone())));
+        let served = self.proxy.process_new_http(replay, shutdown);
+        SEAT.scope(seat.clone(), served).await;
+        let (session, finished) = seat.take()?;
+        if finished { part(session).await } else { None }
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
+
+impl Porter {
+    /// Reads a request's head. `false` where there is none to serve: the connection was closed or
+    /// idle for too long, or the head was refused.
+    async fn read_head(
+        &self,
+        session: &mut ServerSession,
+        reused: bool,
+        shutdown: &ShutdownWatch,
+    ) -> bool {
+        let within = if reused {
+            self.keepalive
+        } else {
+            Duration::ZERO
+        } + self.head_timeout;
+        let mut stop = shutdown.clone();
+        let read = async {
+            tokio::select! {
+                biased;
+                read = session.read_request() => read,
+                // Between two requests nothing is lost when the service stops.
+                _ = stop.wait_for(|stopping| *stopping), if reused => Ok(false),
+            }
+        };
+        let fault = match timeout(within, read).await {
+            Ok(Ok(true)) if session.req_header().method != http::Method::CONNECT => return true,
+            Ok(Ok(true)) => HeadFault::Connect,
+            Ok(Ok(false)) => return false,
+            Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+                head_fault(&error, self.head_bytes_max)
+            }
+            Err(_) if !reused => HeadFault::Slow,
+            // The client is gone, or an idle connection is over.
+            Ok(Err(_)) | Err(_) => return false,
+        };
+        self.turn_away(session, Refusal::Head(fault)).await;
+        false
+    }
+
+    /// Answers what never became a request, and writes it down.
+    async fn turn_away(&self, session: &mut ServerSession, refusal: Refusal) {
+        let face = refusal.face();
+        let mut record = Record::begin();
+        let address = session.client_addr().and_then(|address| address.as_inet());
+        record.received.client = address.map(std::net::SocketAddr::ip);
+        record.answered.status = Some(face.status);
+        record.answered.refusal = Some(format!("{}:{}", face.stage, face.code));
+        record.end = End::Refused;
+        let stamp = Stamp {
+            id: record.id,
+            event_id: None,
+            cross_origin: false,
+        };
+        session.set_keepalive(None);
+        if reply::refuse(session, &refusal, &stamp).await.is_err() {
+            record.end = End::ClientGone;
+        }
+        record.duration = record.arrived.elapsed();
+        self.stages.load().journal.write(record);
+        session.shutdown().await;
+    }
+}
+
+/// What the parser found wrong, without the bytes it found it in. Pingora says it in words only.
+fn head_fault(error: &pingora::Error, bytes_max: u64) -> HeadFault {
+    let cause = error.cause.as_ref().map(ToString::to_string);
+    let context = error.context.as_ref();
+    let context = context.map_or("", |context| context.as_str());
+    match (cause.as_deref(), context) {
+        (Some("too many headers"), _) => HeadFault::TooMany,
+        (None, text) if text.starts_with("Request header larger") => HeadFault::TooLarge(bytes_max),
+        (_, text) if text.starts_with("invalid uri") && text.len() > URI_BYTES_MAX => {
+            HeadFault::TooLarge(bytes_max)
+        }
+        (_, text) if text.starts_with("invalid uri") => {
+            HeadFault::Malformed("invalid request target".into())
+        }
+        (Some(cause), _) => HeadFault::Malformed(cause.to_owned().into()),
+        (None, text) => HeadFault::Malformed(text.to_owned().into()),
+    }
+}
+
+/// Ends a request whose answer went out whole: the connection waits for the next, or is closed once
+/// the client has noticed the end.
+async fn part(mut session: ServerSession) -> Option<ReusedHttpStream> {
+    if session.as_http1().is_some() && session.drain_request_body().await.is_err() {
+        session.shutdown().await;
+        return None;
+    }
+    // How long the connection may idle is the porter's own deadline; Pingora need not keep another.
+    if session.get_keepalive().is_some() {
+        session.set_keepalive(Some(0));
+    }
+    let mut settings = HttpPersistentSettings::for_session(&session);
+    settings.set_user_context(Box::new(Reused));
+    let stream = session.finish().await.ok().flatten()?;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+}

@@ -1,0 +1,158 @@
+//! Pingora's callbacks, each handed on to the pipeline; no decision is made here.
+
+use super::context::Context;
+use super::exchange::Verdict;
+use super::surroundings::Surroundings;
+use super::{intake, pipeline, reply};
+use crate::stage::Stages;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The proxy as Pingora sees it.
+pub struct Gateway {
+    pub stages: Arc<ArcSwap<Stages>>,
+    pub surroundings: Surroundings,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.stages.load_full())
+    }
+
+    /// None: bodies pass as they are, and event streams must never wait in a compressor.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if reply::is_preflight(session.req_header()) {
+            pipeline::preflight(session, context).await;
+            return Ok(true);
+        }
+        match pipeline::admit(session, context, &self.surroundings).await {
+            Ok(()) => Ok(false),
+            Err(refusal) => {
+                pipeline::refuse(session, context, &refusal).await;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let client_is_sending = !session.as_downstream_mut().is_body_done();
+        pipeline::attempt(context, &self.surroundings, client_is_sending).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        pipeline::dress(context, head)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        pipeline::accept(&session.req_header().method, context, head);
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        piece: &mut Option<Bytes>,
+        last: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        pipeline::answer_body(context, piece.as_deref().unwrap_or_default(), last);
+        Ok(None)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        pipeline::answer_head(session, context, head)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let verdict = pipeline::judge_dial(context, &error);
+        error.set_retry(verdict == Verdict::TryNext);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        error.retry.decide_reuse(client_reused);
+        let stale = client_reused && error.retry() && intake::can_send_again(session, context);
+        let verdict = pipeline::judge_error(context, &error, stale);
+        error.set_retry(verdict == Verdict::TryNext);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let refusal = pipeline::refusal_of(context, error);
+        let answered = pipeline::refuse(session, context, &refusal).await;
+        FailToProxy {
+            error_code: refusal.face().status,
+            can_reuse_downstream: answered,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        pipeline::settle(session, context, error);
+    }
+
+    // What went wrong stands in the request log; Pingora need not say it again.
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &Context,
+        _error: &Error,
+        _when: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

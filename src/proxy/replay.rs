@@ -1,0 +1,341 @@
+//! The client's session, able to send its body again.
+//!
+//! Once the body was read, every attempt gets it whole, whatever its size and framing; until then all
+//! passes through.
+//!
+//! Pingora forwards a body as it comes and keeps only 64 KiB of it for a second attempt. A session
+//! of its "custom" kind may hold more: this one answers for the body itself and leaves the rest to
+//! the real session inside. It is also where the deadlines of an exchange are kept, because Pingora
+//! polls it for as long as the exchange runs.
+
+use super::deadline::Deadlines;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use http::HeaderMap;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::protocols::http::custom::CustomMessageWrite;
+use pingora::protocols::http::custom::server::Session as CustomSession;
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::{Error, ErrorType, Result};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// What the pipeline and the session share about one request.
+#[derive(Default)]
+pub struct Seat {
+    body: OnceLock<Bytes>,
+    pub deadlines: Deadlines,
+    close_after: AtomicBool,
+    finished: AtomicBool,
+    returned: Mutex<Option<ServerSession>>,
+}
+
+impl Seat {
+    /// Gives the session its body, which it sends from now on to every attempt. Only the first
+    /// call counts.
+    pub fn hold(&self, body: Bytes) {
+        let _ = self.body.set(body);
+    }
+
+    pub fn body(&self) -> Option<&Bytes> {
+        self.body.get()
+    }
+
+    /// Lets the answer say that the connection ends with it. To be called before its head is written.
+    pub fn close_after(&self) {
+        self.close_after.store(true, Ordering::Release);
+    }
+
+    /// The answer went out whole, also where Pingora would give the session up after an error.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    /// The real session after the request, and whether its answer went out whole.
+    pub fn take(&self) -> Option<(ServerSession, bool)> {
+        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((returned.take()?, self.finished.load(Ordering::Acquire)))
+    }
+}
+
+tokio::task_local! {
+    /// The seat of the request that the task serves: Pingora makes a request's context before it
+    /// shows the session, so the context finds its seat here.
+    pub static SEAT: Arc<Seat>;
+}
+
+/// The session in disguise.
+pub struct Replay {
+    inner: Option<ServerSession>,
+    seat: Arc<Seat>,
+    /// One timer a request, set again only when a deadline comes nearer.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Replay {
+    pub fn new(inner: ServerSession, seat: Arc<Seat>) -> Self {
+        Self {
+            inner: Some(inner),
+            seat,
+            alarm: None,
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "only drop takes the session out")]
+    fn inner(&self) -> &ServerSession {
+        self.inner.as_ref().expect("present until dropped")
+    }
+
+    #[expect(clippy::expect_used, reason = "only drop takes the session out")]
+    fn inner_mut(&mut self) -> &mut ServerSession {
+        self.inner.as_mut().expect("present until dropped")
+    }
+
+    /// Waits for the client, or for the next deadline.
+    async fn read_or_lapse(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        // Seen once: every event of the exchange asks anew, and an early alarm is no event.
+        let Some((at, lapse)) = self.seat.deadlines.next(Instant::now()) else {
+            return self.inner_mut().read_body_or_idle(no_body_expected).await;
+        };
+        let at = at.into();
+        loop {
+            let alarm = self
+                .alarm
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            if at < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(at);
+            }
+            let Some(inner) = self.inner.as_mut() else {
+                return Err(Error::new(ErrorType::InternalError));
+            };
+            tokio::select! {
+                biased;
+                read = inner.read_body_or_idle(no_body_expected) => return read,
+                () = alarm.as_mut() => {
+                    // The alarm may be that of an earlier deadline, since moved on.
+                    if Instant::now() >= at.into_std() {
+                        return Err(lapse.error());
+                    }
+                    alarm.as_mut().reset(at);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        let mut returned = self
+            .seat
+            .returned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *returned = self.inner.take();
+    }
+}
+
+#[async_trait]
+impl CustomSession for Replay {
+    // The body, which is ours once it was read.
+
+    fn is_body_done(&mut self) -> bool {
+        self.seat.body().is_some() || self.inner_mut().is_body_done()
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        match self.seat.body() {
+            Some(body) => body.is_empty(),
+            None => self.inner_mut().is_body_empty(),
+        }
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        match self.seat.body() {
+            Some(body) => (!body.is_empty()).then(|| body.clone()),
+            None => self.inner().get_retry_buffer(),
+        }
+    }
+
+    fn retry_buffer_truncated(&self) -> bool {
+        self.seat.body().is_none() && self.inner().retry_buffer_truncated()
+    }
+
+    fn enable_retry_buffering(&mut self) {
+        if self.seat.body().is_none() {
+            self.inner_mut().enable_retry_buffering();
+        }
+    }
+
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        if self.seat.body().is_some() {
+            return Ok(None);
+        }
+        self.inner_mut().read_request_body().await
+    }
+
+    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        let held = self.seat.body().is_some();
+        if no_body_expected || held || self.inner_mut().is_body_done() {
+            return self.read_or_lapse(true).await;
+        }
+        self.inner_mut().read_body_or_idle(false).await
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        self.inner_mut().drain_request_body().await
+    }
+
+    /// Pingora calls this at the end of a good answer and of an error alike; what becomes of the
+    /// connection is the door's decision.
+    async fn finish(&mut self) -> Result<()> {
+        self.inner_mut().finish_body().await?;
+        self.seat.finish();
+        Ok(())
+    }
+
+    // The rest is the real session's.
+
+    fn req_header(&self) -> &RequestHeader {
+        self.inner().req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.inner_mut().req_header_mut()
+    }
+
+    async fn write_response_header(&mut self, resp: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        if self.seat.close_after.load(Ordering::Acquire) {
+            self.inner_mut().set_keepalive(None);
+        }
+        self.inner_mut().write_response_header(resp).await
+    }
+
+    async fn write_response_header_ref(&mut self, resp: &ResponseHeader, _end: bool) -> Result<()> {
+        self.inner_mut().write_response_header_ref(resp).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.inner_mut().write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.inner_mut().write_response_trailers(trailers).await
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        self.inner_mut().response_duplex_vec(tasks).await
+    }
+
+    fn proxy_tasks_enabled(&self) -> bool {
+        self.inner().supports_proxy_task_api()
+    }
+
+    fn set_proxy_tasks_enabled(&mut self, enabled: bool) {
+        self.inner_mut().set_proxy_tasks_enabled(enabled);
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.inner().get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.inner().get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.inner().get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.inner().request_summary()
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.inner().response_written()
+    }
+
+    async fn shutdown(&mut self, _code: u32, _context: &str) {
+        self.inner_mut().shutdown().await;
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.inner().body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.inner().body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.inner().digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.inner_mut().digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.inner().client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.inner().server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.inner().to_h1_raw()
+    }
+
+    fn is_upgrade_req(&self) -> bool {
+        self.inner().is_upgrade_req()
+    }
+
+    fn was_upgraded(&self) -> bool {
+        self.inner().was_upgraded()
+    }
+
+    // Messages beside the body, which HTTP/1 and HTTP/2 clients do not send.
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _: Box<dyn CustomMessageWrite>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers of the gateway's own: refusals in Cloudflare's envelope, and CORS preflights.
+
+use super::fields::EVENT_ID;
+use super::refusal::Refusal;
+use crate::base::id::RequestId;
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN,
+};
+use http::{HeaderName, Method};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use serde::Serialize;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("cf-aig-request-id");
+const LOG_ID: HeaderName = HeaderName::from_static("cf-aig-log-id");
+const STEP: HeaderName = HeaderName::from_static("cf-aig-step");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
+
+/// What every answer of ours carries beside its body.
+pub struct Stamp<'a> {
+    pub id: RequestId,
+    /// The client's own id for the event, where it sent one.
+    pub event_id: Option<&'a str>,
+    /// Whether a browser page asked.
+    pub cross_origin: bool,
+}
+
+/// Cloudflare's error envelope, member by member; clients read `success` and `error[0].code`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    success: bool,
+    result: [(); 0],
+    messages: [(); 0],
+    error: [EnvelopeError<'a>; 1],
+    name: &'static str,
+    http_code: u16,
+    internal_code: u16,
+    message: &'a str,
+    description: &'a str,
+}
+
+#[derive(Serialize)]
+struct EnvelopeError<'a> {
+    code: u16,
+    message: &'a str,
+}
+
+/// Writes a refusal to the client.
+///
+/// # Errors
+/// The client is gone.
+pub async fn refuse(
+    session: &mut ServerSession,
+    refusal: &Refusal,
+    stamp: &Stamp<'_>,
+) -> Result<()> {
+    let face = refusal.face();
+    let description = match refusal.hint() {
+        Some(hint) => format!("{refusal}; {hint}"),
+        None => refusal.to_string(),
+    };
+    let envelope = Envelope {
+        success: false,
+        result: [],
+        messages: [],
+        error: [EnvelopeError {
+            code: face.code,
+            message: &face.message,
+        }],
+        name: "AiGatewayError",
+        http_code: face.status,
+        internal_code: face.code,
+        message: &face.message,
+        description: &description,
+    };
+    let body = serde_json::to_vec(&envelope).unwrap_or_default();
+    let mut head = ResponseHeader::build(face.status, Some(12))?;
+    head.insert_header(CONTENT_TYPE, "application/json")?;
+    head.insert_header(CACHE_CONTROL, "no-store")?;
+    send(session, head, Bytes::from(body), stamp).await
+}
+
+/// Answers a browser's question whether a page may call the gateway: any page may, the keys decide.
+///
+/// # Errors
+/// The client is gone.
+pub async fn preflight(session: &mut ServerSession, stamp: &Stamp<'_>) -> Result<()> {
+    let mut head = ResponseHeader::build(204, Some(10))?;
+    let wanted = session.get_header(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let any = || HeaderValue::from_static("*");
+    head.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or_else(any))?;
+    let methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    head.insert_header(ACCESS_CONTROL_ALLOW_METHODS, methods)?;
+    head.insert_header(ACCESS_CONTROL_MAX_AGE, "86400")?;
+    send(session, head, Bytes::new(), stamp).await
+}
+
+/// Whether this is such a question (Fetch standard, CORS-preflight request).
+pub fn is_preflight(head: &RequestHeader) -> bool {
+    head.method == Method::OPTIONS
+        && head.headers.contains_key(ORIGIN)
+        && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Puts the gateway's own fields on an answer.
+///
+/// # Errors
+/// A value cannot be a header field's.
+pub fn stamp(head: &mut ResponseHeader, stamp: &Stamp<'_>) -> Result<()> {
+    let id = HeaderValue::from_bytes(&stamp.id.text()).map_err(|_| invalid())?;
+    head.insert_header(EVENT_ID, event_id(stamp, &id))?;
+    head.insert_header(REQUEST_ID, id.clone())?;
+    head.insert_header(LOG_ID, id)?;
+    head.insert_header(STEP, HeaderValue::from_static("0"))?;
+    head.insert_header(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
+    if stamp.cross_origin && !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+        head.insert_header("access-control-expose-headers", "*")?;
+    }
+    Ok(())
+}
+
+fn event_id(stamp: &Stamp<'_>, id: &HeaderValue) -> HeaderValue {
+    let own = stamp.event_id.map(HeaderValue::from_str);
+    let own = own.and_then(std::result::Result::ok);
+    own.unwrap_or_else(|| id.clone())
+}
+
+fn invalid() -> Box<pingora::Error> {
+    pingora::Error::new(pingora::ErrorType::InternalError)
+}
+
+async fn send(
+    session: &mut ServerSession,
+    mut head: ResponseHeader,
+    body: Bytes,
+    own: &Stamp<'_>,
+) -> Result<()> {
+    stamp(&mut head, own)?;
+    if head.status != http::StatusCode::NO_CONTENT {
+        head.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    session.write_response_header(Box::new(head)).await?;
+    session.write_response_body(body, true).await
+}

@@ -1,0 +1,199 @@
+//! What Prometheus scrapes: counters and histograms of all requests, in base units.
+
+use super::record::{AttemptRecord, Record};
+use super::spending::Spending;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+
+/// Models that may become label values; what comes beyond is counted as `other`.
+const MODELS_MAX: usize = 500;
+/// The longest model name that may become a label value.
+const MODEL_BYTES_MAX: usize = 128;
+/// Upper bounds in seconds for what providers take: 5 ms to 10 minutes.
+const DURATION_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+/// Upper bounds in seconds for what the gateway itself takes: 10 µs to 1 s.
+const OVERHEAD_BUCKETS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
+    0.1, 1.0,
+];
+
+/// All instruments. They outlive every reload.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    spending: Spending,
+    duration: HistogramVec,
+    first_byte: HistogramVec,
+    overhead: Histogram,
+    pub in_flight: IntGauge,
+    pub streams_open: IntGauge,
+    pub log_dropped: IntCounter,
+    pub log_errors: IntCounter,
+    models: RwLock<HashSet<String>>,
+}
+
+impl Metrics {
+    /// # Errors
+    /// Two instruments have one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_requests_total",
+                    "Requests that ended, by status code.",
+                ),
+                &["gateway", "provider", "model", "status"],
+            )?,
+            attempts: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_attempts_total",
+                    "Attempts at providers, by outcome.",
+                ),
+                &["provider", "outcome"],
+            )?,
+            spending: Spending::register(&registry)?,
+            duration: histogram_vec(
+                "tollgate_request_duration_seconds",
+                "From a request's arrival to the end of its answer.",
+            )?,
+            first_byte: histogram_vec(
+                "tollgate_first_token_seconds",
+                "From a streamed request's arrival to the first byte of the answer's body.",
+            )?,
+            overhead: Histogram::with_opts(
+                HistogramOpts::new(
+                    "tollgate_overhead_seconds",
+                    "Time inside the gateway: provider and client upload taken out.",
+                )
+                .buckets(OVERHEAD_BUCKETS.to_vec()),
+            )?,
+            in_flight: IntGauge::new("tollgate_in_flight", "Requests that are running.")?,
+            streams_open: IntGauge::new(
+                "tollgate_streams_open",
+                "Running requests whose answer comes in pieces.",
+            )?,
+            log_dropped: IntCounter::new(
+                "tollgate_log_dropped_total",
+                "Records that the request log could not take.",
+            )?,
+            log_errors: IntCounter::new(
+                "tollgate_log_errors_total",
+                "Failed writes to the request log.",
+            )?,
+            models: RwLock::default(),
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let build_info = IntGaugeVec::new(
+            Opts::new("tollgate_build_info", "Always 1; the version is a label."),
+            &["version"],
+        )?;
+        build_info
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        self.registry.register(Box::new(build_info))?;
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.attempts.clone()))?;
+        self.registry.register(Box::new(self.duration.clone()))?;
+        self.registry.register(Box::new(self.first_byte.clone()))?;
+        self.registry.register(Box::new(self.overhead.clone()))?;
+        self.registry.register(Box::new(self.in_flight.clone()))?;
+        self.registry
+            .register(Box::new(self.streams_open.clone()))?;
+        self.registry.register(Box::new(self.log_dropped.clone()))?;
+        self.registry.register(Box::new(self.log_errors.clone()))
+    }
+
+    /// The text exposition format, version 0.0.4.
+    ///
+    /// # Errors
+    /// An instrument cannot be written as text.
+    pub fn expose(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Counts a finished request.
+    pub fn observe(&self, record: &Record) {
+        let gateway = record.asked.gateway.as_deref().unwrap_or_default();
+        let provider = record.asked.provider.as_deref().unwrap_or_default();
+        let model = record.asked.model.as_deref();
+        let model = model.map_or("", |model| self.model_label(model, record.success()));
+        let status = record.answered.status.unwrap_or(0);
+        let mut digits = [0; 3];
+        let status = status_label(status, &mut digits);
+        self.requests
+            .with_label_values(&[gateway, provider, model, status])
+            .inc();
+        if let Some(bill) = record.bill() {
+            self.spending.observe([gateway, provider, model], bill);
+        }
+        let labels = [gateway, provider];
+        let seconds = record.duration.as_secs_f64();
+        self.duration.with_label_values(&labels).observe(seconds);
+        if let (true, Some(first)) = (record.asked.stream, record.answered.first_byte) {
+            let seconds = first.as_secs_f64();
+            self.first_byte.with_label_values(&labels).observe(seconds);
+        }
+        self.overhead.observe(record.overhead().as_secs_f64());
+        for attempt in &record.attempts {
+            let labels = [&*attempt.provider, outcome(attempt)];
+            self.attempts.with_label_values(&labels).inc();
+        }
+    }
+
+    /// A model may become a label only once a provider has answered for it, so that nobody can
+    /// fill the metrics with names of their own.
+    fn model_label<'a>(&self, model: &'a str, answered: bool) -> &'a str {
+        const OTHER: &str = "other";
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        if models.contains(model) {
+            return model;
+        }
+        let full = models.len() >= MODELS_MAX;
+        drop(models);
+        if full || !answered || model.len() > MODEL_BYTES_MAX || !model.is_ascii() {
+            return OTHER;
+        }
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        models.insert(model.to_owned());
+        model
+    }
+}
+
+fn histogram_vec(name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
+    let opts = HistogramOpts::new(name, help).buckets(DURATION_BUCKETS.to_vec());
+    HistogramVec::new(opts, &["gateway", "provider"])
+}
+
+fn outcome(attempt: &AttemptRecord) -> &'static str {
+    match (&attempt.error, attempt.status) {
+        (Some(_), _) => "error",
+        // The client left before the provider answered.
+        (None, None) => "abandoned",
+        (None, Some(500..)) => "status_5xx",
+        (None, Some(400..)) => "status_4xx",
+        (None, Some(_)) => "ok",
+    }
+}
+
+/// Three digits without an allocation; `0` where no answer was sent.
+fn status_label(status: u16, digits: &mut [u8; 3]) -> &str {
+    if !(100..1000).contains(&status) {
+        return "0";
+    }
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    *digits = [digit(status / 100), digit(status / 10), digit(status)];
+    std::str::from_utf8(digits).unwrap_or("0")
+}

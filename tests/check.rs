@@ -1,0 +1,460 @@
+//! Every mistake in a config is told at its line, with what is wrong and how to mend it.
+#![cfg(test)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use tollgate::config::{self, Config, Faults};
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" => Some("zqsecretzq".to_owned()),
+        "THREADS" => Some("4".to_owned()),
+        "REQUIRED" => Some("true".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "URL" => Some("zqsecretzq://nowhere".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    config::parse("test.yaml", text, &env)
+}
+
+/// One mistake a row: the text, its line, a part of what is said, a part of the fix.
+#[rustfmt::skip]
+const MISTAKES: &[(&str, usize, &str, &str)] = &[
+    // Keys and types.
+    ("sevrer: {}", 1, "unknown key `sevrer`", "did you mean `server`? the keys here are server, providers, gateways, log"),
+    ("server:\n  lisen: []", 2, "unknown key `lisen`", "did you mean `listen`?"),
+    ("server:\n  max_boddy: 1MiB", 2, "unknown key `max_boddy`", "did you mean `max_body`?"),
+    ("gateways:\n  a:\n    limits: []", 3, "unknown key `limits`", "the keys here are hosts, auth, timeout"),
+    ("gateways: {a: {auth: {tokns: [abcdefgh]}}}", 1, "unknown key `tokns`", "did you mean `tokens`?"),
+    ("1: x", 1, "unknown key `1`", "the keys here are"),
+    ("? [a]\n: b", 1, "a key must be a plain text", "quotes"),
+    ("- server", 1, "expected keys with values, found a list", "write keys with values"),
+    ("just words", 1, "expected keys with values, found a text", "write"),
+    ("server: []", 1, "expected keys with values, found a list", "write"),
+    ("server:\n  threads: many", 2, "expected a whole number, 0 or more, found a text", "write a whole number"),
+    ("server:\n  threads: -1", 2, "expected a whole number", "write"),
+    ("server:\n  threads: 1.5", 2, "found a number", "write a whole number"),
+    ("server:\n  threads: 1025", 2, "too many threads", "at most 1024"),
+    ("server:\n  threads: 99999999999999999999999", 2, "expected a whole number", "write"),
+    // Sizes and periods.
+    ("server:\n  max_body: 25 MiB", 2, "not a size", "25MiB"),
+    ("server:\n  max_body: 25mb", 2, "not a size", "5MB"),
+    ("server:\n  max_body: -5", 2, "not a size", "whole number"),
+    ("server:\n  max_body: [1]", 2, "expected a size such as 64KiB", "write a size"),
+    ("server:\n  max_body:", 2, "found nothing", "write a size"),
+    ("server:\n  max_body: 99999999999GiB", 2, "too large", "smaller"),
+    ("server:\n  max_body: 100", 2, "`max_body` is too small", "1KiB to 1GiB"),
+    ("server:\n  max_body: 2GiB", 2, "`max_body` is too large", "1KiB to 1GiB"),
+    ("server:\n  max_head: 2MiB", 2, "`max_head` is too large", "4KiB to 1MiB"),
+    ("server:\n  keepalive: 60", 2, "a period needs a unit", "ms, s, m, h or d"),
+    ("server:\n  keepalive: 1 minute", 2, "not a period", "10m"),
+    ("server:\n  drain: 99999999999999999999d", 2, "too long", "0s"),
+    ("server:\n  head_timeout: 0s", 2, "`head_timeout` is zero", "10s"),
+    ("gateways: {a: {timeout: {connect: 0s}}}", 1, "`connect` is zero", "30s"),
+    ("gateways:\n  a:\n    timeout: {first_byte: 2m, total: 1m}", 3, "`first_byte` (120000ms) is longer than `total` (60000ms)", "lower `first_byte`"),
+    ("gateways:\n  a:\n    timeout:\n      first_byte: 60s\n      total: 30s", 4, "`first_byte` (60000ms) is longer", "raise `total`"),
+    // Addresses.
+    ("server:\n  listen: [':8787']", 2, "names no IP", "0.0.0.0:PORT"),
+    ("server:\n  listen:\n    - 8787", 3, "names no IP", "127.0.0.1:PORT"),
+    ("server:\n  listen: 127.0.0.1:8787", 2, "expected a list, found a text", "write a list"),
+    ("server:\n  listen: []", 2, "no listener is left", "write one address"),
+    ("server:\n  listen: [gateway.example:80]", 2, "not a host name", "IP:PORT"),
+    ("server:\n  listen: [127.0.0.1]", 2, "no port", "IP:PORT"),
+    ("server:\n  listen: ['127.0.0.1:99999']", 2, "port is not a number", "IP:PORT"),
+    ("server:\n  listen: ['::1:80']", 2, "brackets", "[::1]:8787"),
+    ("server:\n  listen:\n    - {gateway: default}", 3, "`address` is missing", "add `address: ...`"),
+    ("server:\n  listen:\n    - {address: '127.0.0.1:1', tsl: {}}", 3, "unknown key `tsl`", "did you mean `tls`?"),
+    ("server:\n  admin: 9787", 2, "names no IP", "127.0.0.1:PORT"),
+    ("server:\n  listen:\n    - 127.0.0.1:1\n    - 127.0.0.1:1", 4, "server.listen[0] already takes this port", "port of its own"),
+    ("server:\n  listen:\n    - 127.0.0.1:1\n    - address: 0.0.0.0:1", 4, "server.listen[0] already takes", "port of its own"),
+    ("server:\n  listen:\n    - 127.0.0.1:9787", 3, "server.admin, by default, already takes", "admin listener"),
+    ("server:\n  admin: 127.0.0.1:8787", 2, "server.listen[0], by default, already takes", "127.0.0.1:9787"),
+    ("server:\n  listen:\n    - {address: '127.0.0.1:1', gateway: acm}\ngateways: {acme: {}}", 3, "no gateway of this name", "did you mean `acme`?"),
+    // Files.
+    ("server:\n  ca_file: nowhere.pem", 2, "cannot be read: entity not found", "config file's folder"),
+    ("server:\n  ca_file: /", 2, "not a file", "plain file"),
+    ("server:\n  ca_file: Cargo.toml", 2, "holds no certificate", "BEGIN CERTIFICATE"),
+    ("server:\n  listen:\n    - address: 127.0.0.1:1\n      tls: {cert: Cargo.toml}", 4, "`key` is missing", "add `key: ...`"),
+    ("log: {file: /nowhere/log.ndjson}", 1, "folder is not there", "create the folder"),
+    ("log: {file: src}", 1, "the log is a folder", "name a file in it"),
+    ("log: {file: Cargo.toml/log}", 1, "not a folder", "write"),
+    ("log: stderr", 1, "no such place for the log", "stdout, off or {file: PATH}"),
+    ("log: {fil: a}", 1, "unknown key `fil`", "did you mean `file`?"),
+    // Providers.
+    ("providers:\n  opnai: {base_url: 'http://a'}", 2, "no built-in provider", "did you mean `openai`? a provider of your own begins with custom-, as in custom-opnai"),
+    ("providers:\n  custom-A: {base_url: 'http://a'}", 2, "cannot be a custom provider's slug", "lower-case"),
+    ("providers:\n  custom-a: {}", 2, "`base_url` is missing", "add `base_url: ...`"),
+    ("providers:\n  custom-a:", 2, "`base_url` is missing", "add"),
+    ("providers:\n  openai: {base_url: 'https://a', dialect: openai}", 2, "dialect is known", "remove `dialect`"),
+    ("providers:\n  custom-a: {base_url: 'https://a', dialect: opena}", 2, "no such word", "did you mean `openai`? write one of openai, anthropic"),
+    ("providers:\n  openai: {base_url: api.openai.com}", 2, "begins with http://", "https://api.openai.com/v1"),
+    ("providers:\n  openai: {base_url: 'https://a?b=c'}", 2, "no query", "write http://"),
+    ("providers:\n  openai: {base_url: 'https://a#b'}", 2, "no fragment", "write"),
+    ("providers:\n  openai: {base_url: 'https://zqsecretzq:zqsecretzq@a'}", 2, "no user name", "write"),
+    // Gateways.
+    ("gateways:\n  a b: {}", 2, "cannot be a gateway's id", "64 letters"),
+    ("gateways:\n  a: 5", 2, "expected keys with values, found a number", "write"),
+    ("gateways: {a: {hosts: ['http://b']}}", 1, "no scheme", "ai.example.com"),
+    ("gateways: {a: {hosts: ['b:80']}}", 1, "no port", "ai.example.com"),
+    ("gateways: {a: {hosts: [b/c]}}", 1, "no path", "ai.example.com"),
+    ("gateways: {a: {hosts: ['b c']}}", 1, "not a host name", "ai.example.com"),
+    ("gateways:\n  a: {hosts: [x.y]}\n  b: {hosts: [X.y]}", 3, "gateways.a.hosts[0] already claims", "one gateway"),
+    ("gateways: {a: {auth: {required: yes}}}", 1, "expected true or false, found a text", "write true or false"),
+    ("gateways: {a: {auth: {required: true}}}", 1, "none is listed", "tokens: [\"${env:TOLLGATE_TOKEN}\"]"),
+    ("gateways: {a: {auth: {tokens: zqsecretzq}}}", 1, "expected a list", "write a list of tokens"),
+    ("gateways: {a: {auth: {tokens: [12345678]}}}", 1, "expected a token in quotes", "{name: NAME, token: TOKEN}"),
+    ("gateways: {a: {auth: {tokens: ['']}}}", 1, "token is empty", "TOLLGATE_TOKEN"),
+    ("gateways: {a: {auth: {tokens: ['${env:EMPTY}']}}}", 1, "token is empty", "TOLLGATE_TOKEN"),
+    ("gateways: {a: {auth: {tokens: [zqsecre]}}}", 1, "shorter than 8 bytes", "openssl"),
+    ("gateways: {a: {auth: {tokens: ['zqsecretzq zqsecretzq']}}}", 1, "no header can carry", "ASCII"),
+    ("gateways: {a: {auth: {tokens: [{name: a b, token: zqsecretzq}]}}}", 1, "not a token's name", "64 letters"),
+    ("gateways: {a: {auth: {tokens: [{name: a}]}}}", 1, "this is not a token", "{name: NAME, token: TOKEN}"),
+    ("gateways:\n  a:\n    auth:\n      tokens:\n        - zqsecretzq\n        - zqsecretzq", 6, "gateways.a.auth.tokens[0] is the same token", "remove one"),
+    ("gateways:\n  a:\n    auth:\n      tokens:\n        - {name: x, token: zqsecretzq}\n        - {name: x, token: zqsecretzq2}", 6, "already has this token's name", "name of its own"),
+    ("gateways: {a: {auth: {tokens: ['zqsecretzq': x]}}}", 1, "this is not a token", "write a token in quotes"),
+    // References.
+    ("server:\n  threads: ${env:TOKEN}", 2, "expected a whole number, 0 or more, found a text", "write"),
+    ("server:\n  admin: ${env:TOKEN}", 2, "no port", "IP:PORT"),
+    ("server:\n  keepalive: ${env:TOKEN}", 2, "not a period", "10m"),
+    ("server:\n  admin: ${env:NOBODY}", 2, "NOBODY is not set", "set NOBODY"),
+    ("server:\n  admin: ${env:TOKEN", 2, "not closed", "$${"),
+    ("server:\n  admin: ${TOKEN}", 2, "no source", "${env:NAME}"),
+    ("gateways: {a: {auth: {tokens: ['${file:nowhere}']}}}", 1, "cannot be read", "config file's folder"),
+    ("gateways: {a: {auth: {tokens: ['${file:/dev/zero}']}}}", 1, "not a file", "plain file"),
+    ("providers:\n  custom-a: {base_url: '${env:URL}'}", 2, "begins with http://", "write"),
+    ("providers:\n  custom-a: {base_url: 'http://a', dialect: '${env:TOKEN}'}", 2, "no such word", "write one of openai"),
+    ("log: ${env:TOKEN}", 1, "no such place", "stdout"),
+    // YAML itself.
+    ("server:\n\tthreads: 1", 2, "not YAML", "no tabs"),
+    ("server:\n  threads: 1\n  threads: 2", 3, "this key stands here for the second time", "the first is on line 2"),
+    ("log: off\n---\nlog: stdout", 2, "second document", "keep one document"),
+    ("server: {threads: 1", 1, "not YAML", "close every"),
+    ("log: \"off", 1, "not YAML", "close the quotes"),
+    ("log: *nowhere", 1, "not YAML", "anchor"),
+    ("log: !place stdout", 1, "a tag means nothing here", "remove"),
+    ("server:\n  threads: 1\n threads: 2", 3, "not YAML", "indent"),
+    ("gateways:\n  a:\n    auth:\n      tokens:\n        - zqsecretzq: zqsecretzq: zqsecretzq", 5, "not YAML", "quote"),
+    ("gateways:\n  a:\n    auth:\n      tokens: [\"zqsecretzq]", 4, "not YAML", "close the quotes"),
+];
+
+#[test]
+fn every_mistake_is_told_at_its_line_with_a_fix_and_without_secrets() {
+    let mut wrong = Vec::new();
+    for &(text, line, what, fix) in MISTAKES {
+        let faults = match parse(text) {
+            Ok(_) => {
+                wrong.push(format!("{text:?} is fine"));
+                continue;
+            }
+            Err(faults) => faults,
+        };
+        let told = faults.list().iter().any(|fault| {
+            fault.line == line && fault.what.contains(what) && fault.fix.contains(fix)
+        });
+        let page = faults.render(false);
+        if !told
+            || !page.is_ascii()
+            || faults.list().len() != 1
+            || page.contains("zqsecre")
+            || page.contains('\u{1b}')
+        {
+            wrong.push(format!(
+                "{text}\n=> not {line}: {what} / {fix}, but\n{page}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        MISTAKES.len(),
+        wrong.join("\n----\n")
+    );
+}
+
+#[test]
+fn independent_mistakes_are_told_all_at_once_in_order() {
+    let text = "\
+server:
+  lisen: []
+  listen:
+    - 127.0.0.1:1
+    - :8787
+    - {address: 127.0.0.1:1, gateway: nobody}
+  threads: many
+  threads: -1
+  max_body: 1
+  keepalive: 60
+providers:
+  opnai: {base_url: ftp://a}
+  custom-a: {base_url: 5, dialect: x}
+gateways:
+  a: 5
+  b:
+    hosts: [x.y, 'p:1']
+    auth: {required: true, tokens: ['${env:NOBODY}', short]}
+    timeout: {total: 10}
+log: nowhere
+";
+    let faults = parse(text).unwrap_err();
+    let lines: Vec<_> = faults.list().iter().map(|fault| fault.line).collect();
+    assert_eq!(
+        lines,
+        [
+            2, 5, 6, 6, 8, 8, 9, 10, 12, 12, 13, 13, 15, 17, 18, 18, 19, 20
+        ],
+        "{faults}"
+    );
+    assert_eq!(faults.list()[3].path, "server.listen[2].gateway");
+    assert!(
+        faults.list()[2].what.contains("server.listen[0]"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_fault_is_shown_with_its_place_its_line_and_its_fix() {
+    let text = "gateways:\n  ä: {hosts: [a b]}\n  b: {auth: {tokens: [zqsecretzq], nmae: x}}\n";
+    let page = parse(text).unwrap_err().render(false);
+    assert!(page.contains("[test.yaml:2:3]"), "{page}");
+    assert!(page.contains("[test.yaml:2:15]"), "{page}");
+    assert!(page.contains("2 |   ä: {hosts: [a b]}"), "{page}");
+    assert!(page.contains("help: write a host name alone"), "{page}");
+    assert!(page.contains("[test.yaml:3:36]"), "{page}");
+    assert!(
+        page.contains("b: {auth: {tokens: [***], nmae: ***}}"),
+        "{page}"
+    );
+    assert!(page.ends_with("test.yaml: 3 faults\n"), "{page}");
+}
+
+#[test]
+fn what_is_right_is_read() {
+    let text = "\u{feff}
+server:
+  listen: [localhost:1, {address: '[::1]:2', gateway: b}]
+  threads: ${env:THREADS}
+gateways:
+  a: &a
+    auth:
+      required: ${env:REQUIRED}
+      tokens: ['${env:TOKEN}', {name: literal, token: '$${env:TOKEN}'}, 'pre-${env:TOKEN}']
+  b: {<<: *a, hosts: [B.example]}
+  c:
+  7: {auth: }
+providers:
+  custom-a: {base_url: 'http://10.0.0.5:8000/v1', dialect: workers-ai}
+log: off
+";
+    let config = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.server.threads, 4);
+    let auth = &config.gateways["b"].auth;
+    assert!(auth.required && auth.tokens[0].token.is(b"zqsecretzq"));
+    assert!(auth.tokens[1].token.is(b"${env:TOKEN}") && auth.tokens[1].name == "literal");
+    assert!(auth.tokens[2].token.is(b"pre-zqsecretzq") && auth.tokens[2].name == "token-3");
+    assert_eq!(config.gateways["c"], config::Gateway::default());
+    assert!(config.gateways.contains_key("7"));
+}
+
+#[test]
+fn empty_files_and_empty_sections_mean_the_defaults() {
+    for text in [
+        "",
+        "\n",
+        "# nothing\n",
+        "---\n",
+        "{}",
+        "server:\nproviders:\ngateways:\nlog:\n",
+        "~",
+    ] {
+        assert_eq!(
+            parse(text).unwrap_or_else(|faults| panic!("{text:?}\n{faults}")),
+            Config::default()
+        );
+    }
+}
+
+/// Writes one row of a file that is all mistakes.
+type Row = fn(usize) -> String;
+
+#[test]
+fn alias_bombs_and_deep_nesting_end_soon() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}, ", level - 1).repeat(10);
+        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    }
+    let wide = format!(
+        "a: &a [{}]\nb: [{}]",
+        "x,".repeat(150_000),
+        "*a,".repeat(1_000)
+    );
+    let texts = [
+        bomb,
+        wide,
+        "[".repeat(100_000),
+        "{a: ".repeat(100_000),
+        "- ".repeat(100_000),
+        "? ".repeat(50_000),
+    ];
+    for text in texts {
+        let start = std::time::Instant::now();
+        assert!(parse(&text).is_err());
+        assert!(
+            start.elapsed().as_secs() < 60,
+            "{:.20} took {:?}",
+            text,
+            start.elapsed()
+        );
+    }
+    let many_faults: [(&str, Row, &str); 6] = [
+        ("", |i| format!("a{i}: ${{env:NOBODY}}\n"), ""),
+        ("providers:\n", |i| format!("  a{i}: {{}}\n"), ""),
+        ("gateways: {a: {hosts: [", |i| format!("'b {i}',"), "]}}"),
+        (
+            "gateways: {a: {auth: {tokens: [",
+            |i| format!("abcdefg{i},"),
+            "]}}}",
+        ),
+        (
+            "server: {listen: [",
+            |i| format!("{{address: 127.0.0.1:0, gateway: b{i}}},"),
+            "]}",
+        ),
+        ("", |_| "a: 1\n".to_owned(), ""),
+    ];
+    for (head, row, tail) in many_faults {
+        let rows: String = (0..10_000).map(row).collect();
+        let start = std::time::Instant::now();
+        let faults = parse(&format!("{head}{rows}{tail}")).unwrap_err();
+        assert!(faults.list().len() <= 101);
+        assert!(
+            start.elapsed().as_secs() < 60,
+            "{head:?} took {:?}",
+            start.elapsed()
+        );
+    }
+    let many: String = (0..5_000).map(|i| format!("key{i}: 1\n")).collect();
+    assert!(
+        parse(&many)
+            .unwrap_err()
+            .render(false)
+            .contains("only the first 100")
+    );
+}
+
+/// A folder of this test alone.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("check-{name}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn files_that_are_no_config_are_refused_by_name() {
+    let folder = folder("files");
+    let check = |name: &str, bytes: Option<&[u8]>, what: &str| {
+        let path = folder.join(name);
+        bytes.inspect(|bytes| std::fs::write(&path, bytes).unwrap());
+        let page = config::load(Some(&path))
+            .unwrap_err()
+            .render(false)
+            .replace("\n  | ", " ");
+        assert!(page.contains(what), "{name}: {page}");
+    };
+    check("missing.yaml", None, "cannot be read");
+    check(".", None, "this is a folder");
+    check(
+        "latin.yaml",
+        Some(b"log: off\nx: \xe9"),
+        "not UTF-8 text, from line 2",
+    );
+    check(
+        "wide.yaml",
+        Some(b"\xff\xfel\0o\0g\0"),
+        "not UTF-8 text, from line 1",
+    );
+    check(
+        "large.yaml",
+        Some(&vec![b'#'; (4 << 20) + 1]),
+        "larger than 4 MiB",
+    );
+    check("nul.yaml", Some(b"log: \0off"), "fault");
+}
+
+#[test]
+fn certificates_and_keys_must_belong_together() {
+    let folder = folder("tls");
+    let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (one, other) = (make(), make());
+    std::fs::write(folder.join("cert.pem"), one.cert.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), one.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.join("other.pem"), other.signing_key.serialize_pem()).unwrap();
+    let name = folder.join("tollgate.yaml").display().to_string();
+    let parse = |cert: &str, key: &str, ca: &str| {
+        let tls = format!("{{cert: {cert}, key: {key}}}");
+        let text = format!(
+            "server:\n  ca_file: {ca}\n  listen:\n    - address: 127.0.0.1:1\n      tls: {tls}\nlog: {{file: log}}"
+        );
+        config::parse(&name, &text, &env)
+    };
+    let config =
+        parse("cert.pem", "key.pem", "cert.pem").unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(
+        config.server.listen[0].tls.as_ref().unwrap().key,
+        folder.join("key.pem")
+    );
+    assert!(!folder.join("log").exists());
+    let what = |cert, key, ca| parse(cert, key, ca).unwrap_err().list()[0].what.clone();
+    assert_eq!(
+        what("cert.pem", "other.pem", "cert.pem"),
+        "the key does not belong to the certificate"
+    );
+    assert!(what("key.pem", "key.pem", "cert.pem").contains("holds no certificate"));
+    assert!(what("cert.pem", "cert.pem", "cert.pem").contains("holds no private key"));
+    assert!(what("cert.pem", "key.pem", "key.pem").contains("holds no certificate"));
+    let page = parse("cert.pem", "nowhere.pem", "cert.pem")
+        .unwrap_err()
+        .render(false);
+    assert!(page.contains("key: nowhere.pem"), "{page}");
+}
+
+fn run(config: &std::path::Path) -> Output {
+    let tollgate = env!("CARGO_BIN_EXE_tollgate");
+    Command::new(tollgate)
+        .args(["check", "--config"])
+        .arg(config)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_command_says_in_one_line_that_a_config_is_fine() {
+    let output = run("conf/tollgate.yaml".as_ref());
+    assert_eq!(output.status.code(), Some(0));
+    let line = "conf/tollgate.yaml: fine (1 listener, 1 gateway, 26 providers)\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), line);
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn the_command_tells_every_fault_and_exits_with_1() {
+    let path = folder("command").join("bad.yaml");
+    std::fs::write(&path, "server: {threads: many}\nlog: nowhere\n").unwrap();
+    let output = run(&path);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let page = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        page.contains("bad.yaml:1:19") && page.contains("bad.yaml:2:6"),
+        "{page}"
+    );
+    assert!(
+        page.contains("2 faults") && !page.contains('\u{1b}'),
+        "{page}"
+    );
+    assert_eq!(run("nowhere.yaml".as_ref()).status.code(), Some(1));
+}
