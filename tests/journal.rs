@@ -289,6 +289,7 @@ fn strangers_cannot_fill_the_metrics_with_models() {
         client.send(&Request::json(CHAT_PATH, body).mock("status=404").bytes());
         assert_eq!(client.read_answer(false).status, 404);
     }
+    gateway.log(600);
     let text = gateway.metrics_text();
     assert!(!text.contains("stranger"));
     let metrics = gateway.metrics();
@@ -308,6 +309,7 @@ fn models_beyond_the_cap_are_counted_together() {
         client.send(&Request::json(CHAT_PATH, body).bytes());
         assert_eq!(client.read_answer(false).status, 200);
     }
+    gateway.log(600);
     let metrics = gateway.metrics();
     let series = metrics
         .keys()
@@ -338,6 +340,8 @@ fn the_metrics_name_what_the_surface_promises() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock).start();
     send_plain(&gateway);
+    // What stands in the log has been counted before.
+    gateway.log(1);
     let metrics = gateway.metrics();
     let labels = "{gateway=\"default\",model=\"gpt-4o-mini\",provider=\"openai\",status=\"200\"}";
     assert_eq!(

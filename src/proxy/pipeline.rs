@@ -346,6 +346,7 @@ pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
     let arrived = record.arrived.steady;
     if let Phase::Exchanging(exchange) = &mut context.phase {
         let failure = exchange.failure.take();
+        exchange.streaming = None;
         let mut attempt = exchange.attempt.take();
         let reader = attempt.as_mut().and_then(|attempt| attempt.reader.take());
         let reading = reader.map(|reader| reader.finish()).unwrap_or_default();

@@ -2,7 +2,6 @@
 #![cfg(test)]
 
 mod exchange;
-#[expect(unused_imports, reason = "the recordings take the mock's place")]
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -14,8 +14,10 @@ pub mod tls_provider;
 pub mod wait;
 
 pub use gateway::Setup;
-pub use mock::Mock;
 pub use request::Request;
+
+/// An alias, which unlike a `use` may stay unused.
+pub type Mock = mock::Mock;
 
 /// A small chat request.
 pub const CHAT: &str =
