@@ -19,6 +19,9 @@ const COLUMNS: &[Column] = &[
     left("stream", |line| yes(line, "stream")),
     right("in", |line| bytes(line, "bytes_in")),
     right("out", |line| bytes(line, "bytes_out")),
+    right("tokens in", |line| text(line, "tokens_in")),
+    right("tokens out", |line| text(line, "tokens_out")),
+    right("cost in $", cost),
     right("took", |line| milliseconds(line, "duration")),
     right("first byte", |line| milliseconds(line, "ttft")),
     left("end", ending),
@@ -71,6 +74,12 @@ fn row<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
     format!("{}\n", cells.join("  ").trim_end())
 }
 
+/// Dollars in full: JSON's own way of writing small numbers has an exponent.
+fn cost(line: &Value) -> String {
+    let dollars = line.get("cost").and_then(Value::as_f64);
+    dollars.map_or_else(|| "-".to_owned(), |dollars| dollars.to_string())
+}
+
 /// A member as text; `-` where it is absent or null.
 pub fn text(line: &Value, key: &str) -> String {
     match line.get(key) {
@@ -119,7 +128,8 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let lines = [
             json!({"provider": "openai", "status_code": 200, "stream": true, "bytes_in": 9_999,
-                   "bytes_out": 1_048_577, "duration": 1.25, "end": "complete"}),
+                   "bytes_out": 1_048_577, "tokens_in": 12, "tokens_out": 3, "cost": 0.000_000_4,
+                   "duration": 1.25, "end": "complete"}),
             json!({"provider": null, "status_code": 401, "end": "refused", "refusal": "auth:2009"}),
         ];
         let table = tabulate(&lines);
@@ -128,6 +138,10 @@ mod tests {
         let head = rows[0].find("end").unwrap();
         assert_eq!(rows[2].find("complete"), Some(head));
         assert_eq!(rows[3].find("refused, auth:2009"), Some(head));
-        assert!(rows[2].contains("  9999 B  1025 KiB  1.2 ms"), "{table}");
+        let shown = ["9999 B", "1025 KiB", "12", "3", "0.0000004", "1.2 ms"];
+        let cells: Vec<&str> = rows[2].split("  ").map(str::trim).collect();
+        for cell in shown {
+            assert!(cells.contains(&cell), "{cell} in {table}");
+        }
     }
 }
