@@ -27,7 +27,7 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("sevrer: {}", 1, "unknown key `sevrer`", "did you mean `server`? the keys here are server, providers, gateways, log"),
     ("server:\n  lisen: []", 2, "unknown key `lisen`", "did you mean `listen`?"),
     ("server:\n  max_boddy: 1MiB", 2, "unknown key `max_boddy`", "did you mean `max_body`?"),
-    ("gateways:\n  a:\n    limits: []", 3, "unknown key `limits`", "the keys here are hosts, auth, timeout"),
+    ("gateways:\n  a:\n    limits: []", 3, "unknown key `limits`", "the keys here are hosts, auth, timeout, metadata"),
     ("gateways: {a: {auth: {tokns: [abcdefgh]}}}", 1, "unknown key `tokns`", "did you mean `tokens`?"),
     ("1: x", 1, "unknown key `1`", "the keys here are"),
     ("? [a]\n: b", 1, "a key must be a plain text", "quotes"),
@@ -56,6 +56,9 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("gateways: {a: {timeout: {connect: 0s}}}", 1, "`connect` is zero", "30s"),
     ("gateways:\n  a:\n    timeout: {first_byte: 2m, total: 1m}", 3, "`first_byte` (120000ms) is longer than `total` (60000ms)", "lower `first_byte`"),
     ("gateways:\n  a:\n    timeout:\n      first_byte: 60s\n      total: 30s", 4, "`first_byte` (60000ms) is longer", "raise `total`"),
+    ("gateways: {a: {metadata: {max_entries: 0}}}", 1, "so many entries of metadata", "1 to 100"),
+    ("gateways: {a: {metadata: {max_entries: 101}}}", 1, "so many entries of metadata", "1 to 100"),
+    ("gateways: {a: {metadata: {entries: 5}}}", 1, "unknown key `entries`", "the keys here are max_entries"),
     // Addresses.
     ("server:\n  listen: [':8787']", 2, "names no IP", "0.0.0.0:PORT"),
     ("server:\n  listen:\n    - 8787", 3, "names no IP", "127.0.0.1:PORT"),

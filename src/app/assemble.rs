@@ -5,6 +5,7 @@ use crate::provider::catalogue::Catalogue;
 use crate::stage::Stages;
 use crate::stage::auth::Auth;
 use crate::stage::journal::{Journal, metrics::Metrics};
+use crate::stage::metadata::MetadataRules;
 use crate::stage::meter::Meter;
 use crate::stage::plan::Plans;
 use crate::stage::route::{Bindings, Routes};
@@ -39,6 +40,7 @@ pub fn stages(config: &Config, metrics: Arc<Metrics>) -> Result<Stages> {
         Journal::open(&config.log, metrics).context("the request log cannot be opened")?;
     Ok(Stages {
         routes: Routes::build(&names, bindings, Catalogue::build(&config.providers)?),
+        metadata: MetadataRules::build(rules.iter().map(|gateway| &gateway.metadata)),
         auth: Auth::build(rules.iter().map(|gateway| &gateway.auth)),
         plans: Plans::build(rules.iter().map(|gateway| &gateway.timeout)),
         meter: Meter::build(&config.providers),

@@ -24,4 +24,5 @@ pub struct Gateway {
     pub hosts: Vec<String>,
     pub auth: stage::auth::config::Config,
     pub timeout: stage::plan::config::Timeout,
+    pub metadata: stage::metadata::config::Config,
 }

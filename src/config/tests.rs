@@ -71,6 +71,7 @@ fn the_annotated_file_shows_every_key() {
         ("gateway", "{gateways: {a: {probe: }}}"),
         ("auth", "{gateways: {a: {auth: {probe: }}}}"),
         ("timeout", "{gateways: {a: {timeout: {probe: }}}}"),
+        ("metadata", "{gateways: {a: {metadata: {probe: }}}}"),
         ("log", "{log: {probe: }}"),
     ];
     // An unknown key of a token is not named, since it may be the token itself.
@@ -96,7 +97,7 @@ fn the_annotated_file_shows_every_key() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 32);
+    assert_eq!(seen, 34);
 }
 
 #[test]

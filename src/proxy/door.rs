@@ -181,6 +181,7 @@ impl Porter {
         let stamp = Stamp {
             id: record.id,
             event_id: None,
+            metadata_faults: None,
             cross_origin: false,
         };
         session.set_keepalive(None);

@@ -45,7 +45,14 @@ pub async fn admit(
 
     let (target, query) = arrival::target(session);
     let query = query.to_owned();
-    let mut route = stages.routes.find(target).map_err(|lost| {
+    let found = stages.routes.find(target);
+    let gateway = match &found {
+        Ok(route) => Some(&route.gateway),
+        Err(lost) => lost.gateway.as_ref(),
+    };
+    let headers = &session.req_header().headers;
+    (asked.metadata, asked.metadata_faults) = stages.metadata.read(gateway, headers);
+    let mut route = found.map_err(|lost| {
         asked.account = lost.account;
         asked.gateway = lost.gateway.map(|gateway| gateway.name);
         Refusal::Route(lost.error)
@@ -57,7 +64,6 @@ pub async fn admit(
     asked.model = route.place.model.as_deref().map(text::plain);
     asked.stream = route.place.streams;
 
-    let headers = &session.req_header().headers;
     let key_fields = &route.provider.key_fields;
     let caller = stages
         .auth
@@ -331,9 +337,11 @@ pub fn refusal_of(context: &mut Context, error: &Error) -> Refusal {
 }
 
 fn stamp_of<'a>(session: &Session, context: &'a Context) -> Stamp<'a> {
+    let asked = &context.record.asked;
     Stamp {
         id: context.record.id,
-        event_id: context.record.asked.event_id.as_deref(),
+        event_id: asked.event_id.as_deref(),
+        metadata_faults: Some(&asked.metadata_faults),
         cross_origin: session.req_header().headers.contains_key(ORIGIN),
     }
 }

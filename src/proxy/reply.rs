@@ -3,6 +3,7 @@
 use super::fields::EVENT_ID;
 use super::refusal::Refusal;
 use crate::base::id::RequestId;
+use crate::stage::metadata::faults::Faults;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -18,6 +19,8 @@ use serde::Serialize;
 const REQUEST_ID: HeaderName = HeaderName::from_static("cf-aig-request-id");
 const LOG_ID: HeaderName = HeaderName::from_static("cf-aig-log-id");
 const STEP: HeaderName = HeaderName::from_static("cf-aig-step");
+/// What was wrong with the request, though it was served.
+const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
 
 /// What every answer of ours carries beside its body.
@@ -25,6 +28,7 @@ pub struct Stamp<'a> {
     pub id: RequestId,
     /// The client's own id for the event, where it sent one.
     pub event_id: Option<&'a str>,
+    pub metadata_faults: Option<&'a Faults>,
     /// Whether a browser page asked.
     pub cross_origin: bool,
 }
@@ -118,6 +122,9 @@ pub fn stamp(head: &mut ResponseHeader, stamp: &Stamp<'_>) -> Result<()> {
     head.insert_header(LOG_ID, id)?;
     head.insert_header(STEP, HeaderValue::from_static("0"))?;
     head.insert_header(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
+    if let Some(faults) = stamp.metadata_faults.filter(|faults| !faults.is_empty()) {
+        head.append_header(WARNING, faults.to_string())?;
+    }
     if stamp.cross_origin && !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
         head.insert_header("access-control-expose-headers", "*")?;

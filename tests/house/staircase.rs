@@ -5,8 +5,8 @@ use crate::mentions::mentions;
 use crate::tree::Tree;
 
 /// The stages in the order a call meets them.
-const STEPS: [&str; 8] = [
-    "route", "auth", "limit", "guard", "cache", "plan", "meter", "journal",
+const STEPS: [&str; 9] = [
+    "route", "metadata", "auth", "limit", "guard", "cache", "plan", "meter", "journal",
 ];
 
 fn step(stage: &str) -> Option<usize> {

@@ -4,6 +4,7 @@ use crate::config::findings::{Findings, Spot};
 use crate::config::place::Path;
 use crate::config::{Config, Gateway};
 use crate::stage::auth;
+use crate::stage::metadata::config::ENTRIES_MAX;
 use crate::stage::plan::config::Timeout;
 use std::collections::HashMap;
 
@@ -28,6 +29,14 @@ pub fn check(config: &Config, findings: &mut Findings<'_>) {
         }
         check_auth(&gateway.auth, &path.key("auth"), findings);
         check_timeout(&gateway.timeout, &path.key("timeout"), findings);
+        if !(1..=ENTRIES_MAX).contains(&gateway.metadata.max_entries) {
+            findings.add(
+                &path.key("metadata").key("max_entries"),
+                Spot::Value,
+                "no gateway can keep so many entries of metadata",
+                "write a number from 1 to 100",
+            );
+        }
     }
     check_hosts(&config.gateways, &path, findings);
 }

@@ -1,10 +1,11 @@
 //! What Prometheus scrapes: counters and histograms of all requests, in base units.
 
-use super::record::{AttemptRecord, Record};
+use super::counts::Counts;
+use super::record::Record;
 use super::spending::Spending;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
@@ -26,8 +27,7 @@ const OVERHEAD_BUCKETS: &[f64] = &[
 /// All instruments. They outlive every reload.
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    attempts: IntCounterVec,
+    counts: Counts,
     spending: Spending,
     duration: HistogramVec,
     first_byte: HistogramVec,
@@ -45,20 +45,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let metrics = Self {
-            requests: IntCounterVec::new(
-                Opts::new(
-                    "tollgate_requests_total",
-                    "Requests that ended, by status code.",
-                ),
-                &["gateway", "provider", "model", "status"],
-            )?,
-            attempts: IntCounterVec::new(
-                Opts::new(
-                    "tollgate_attempts_total",
-                    "Attempts at providers, by outcome.",
-                ),
-                &["provider", "outcome"],
-            )?,
+            counts: Counts::register(&registry)?,
             spending: Spending::register(&registry)?,
             duration: histogram_vec(
                 "tollgate_request_duration_seconds",
@@ -104,8 +91,6 @@ impl Metrics {
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         self.registry.register(Box::new(build_info))?;
-        self.registry.register(Box::new(self.requests.clone()))?;
-        self.registry.register(Box::new(self.attempts.clone()))?;
         self.registry.register(Box::new(self.duration.clone()))?;
         self.registry.register(Box::new(self.first_byte.clone()))?;
         self.registry.register(Box::new(self.overhead.clone()))?;
@@ -130,12 +115,7 @@ impl Metrics {
         let provider = record.asked.provider.as_deref().unwrap_or_default();
         let model = record.asked.model.as_deref();
         let model = model.map_or("", |model| self.model_label(model, record.success()));
-        let status = record.answered.status.unwrap_or(0);
-        let mut digits = [0; 3];
-        let status = status_label(status, &mut digits);
-        self.requests
-            .with_label_values(&[gateway, provider, model, status])
-            .inc();
+        self.counts.observe([gateway, provider, model], record);
         if let Some(bill) = record.bill() {
             self.spending.observe([gateway, provider, model], bill);
         }
@@ -147,10 +127,6 @@ impl Metrics {
             self.first_byte.with_label_values(&labels).observe(seconds);
         }
         self.overhead.observe(record.overhead().as_secs_f64());
-        for attempt in &record.attempts {
-            let labels = [&*attempt.provider, outcome(attempt)];
-            self.attempts.with_label_values(&labels).inc();
-        }
     }
 
     /// A model may become a label only once a provider has answered for it, so that nobody can
@@ -175,25 +151,4 @@ impl Metrics {
 fn histogram_vec(name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
     let opts = HistogramOpts::new(name, help).buckets(DURATION_BUCKETS.to_vec());
     HistogramVec::new(opts, &["gateway", "provider"])
-}
-
-fn outcome(attempt: &AttemptRecord) -> &'static str {
-    match (&attempt.error, attempt.status) {
-        (Some(_), _) => "error",
-        // The client left before the provider answered.
-        (None, None) => "abandoned",
-        (None, Some(500..)) => "status_5xx",
-        (None, Some(400..)) => "status_4xx",
-        (None, Some(_)) => "ok",
-    }
-}
-
-/// Three digits without an allocation; `0` where no answer was sent.
-fn status_label(status: u16, digits: &mut [u8; 3]) -> &str {
-    if !(100..1000).contains(&status) {
-        return "0";
-    }
-    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
-    *digits = [digit(status / 100), digit(status / 10), digit(status)];
-    std::str::from_utf8(digits).unwrap_or("0")
 }

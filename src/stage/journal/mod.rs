@@ -1,6 +1,7 @@
 //! What happened, told to the log and to the metrics: one record a request.
 
 pub mod config;
+mod counts;
 pub mod metrics;
 pub mod record;
 mod sink;

@@ -2,8 +2,10 @@
 
 use crate::base::clock::{self, Moment};
 use crate::base::id::RequestId;
+use crate::llm::metadata::Metadata;
 use crate::llm::operation::Operation;
 use crate::provider::prices::price::PriceSource;
+use crate::stage::metadata::faults::Faults;
 use crate::stage::meter::Bill;
 use http::Method;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -67,6 +69,8 @@ pub struct Asked {
     pub stream: bool,
     pub key: Option<Arc<str>>,
     pub event_id: Option<String>,
+    pub metadata: Metadata,
+    pub metadata_faults: Faults,
 }
 
 /// What the client sent.
@@ -228,6 +232,8 @@ impl Serialize for Record {
         map.serialize_entry("step", &0)?;
         let event_id = asked.event_id.as_deref().unwrap_or(&id);
         map.serialize_entry("event_id", event_id)?;
+        let metadata = Some(&asked.metadata).filter(|metadata| !metadata.is_empty());
+        map.serialize_entry("metadata", &metadata)?;
         map.serialize_entry("request_content_type", &received.content_type)?;
         map.serialize_entry("response_content_type", &answered.content_type)?;
         map.serialize_entry("bytes_in", &received.bytes)?;

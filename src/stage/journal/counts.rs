@@ -1,0 +1,82 @@
+//! How many requests and attempts there were, and how many said something wrong, as metrics.
+
+use super::record::{AttemptRecord, Record};
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// The instruments that count.
+pub struct Counts {
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    metadata_faults: IntCounterVec,
+}
+
+impl Counts {
+    /// # Errors
+    /// Two instruments have one name.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counts = Self {
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_requests_total",
+                    "Requests that ended, by status code.",
+                ),
+                &["gateway", "provider", "model", "status"],
+            )?,
+            attempts: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_attempts_total",
+                    "Attempts at providers, by outcome.",
+                ),
+                &["provider", "outcome"],
+            )?,
+            metadata_faults: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_metadata_faults_total",
+                    "Requests whose cf-aig-metadata could not be kept whole, by what was wrong.",
+                ),
+                &["gateway", "reason"],
+            )?,
+        };
+        registry.register(Box::new(counts.requests.clone()))?;
+        registry.register(Box::new(counts.attempts.clone()))?;
+        registry.register(Box::new(counts.metadata_faults.clone()))?;
+        Ok(counts)
+    }
+
+    /// Counts a finished request; the labels are gateway, provider and model.
+    pub fn observe(&self, [gateway, provider, model]: [&str; 3], record: &Record) {
+        let mut digits = [0; 3];
+        let status = status_label(record.answered.status.unwrap_or(0), &mut digits);
+        let labels = [gateway, provider, model, status];
+        self.requests.with_label_values(&labels).inc();
+        for attempt in &record.attempts {
+            let labels = [&*attempt.provider, outcome(attempt)];
+            self.attempts.with_label_values(&labels).inc();
+        }
+        for reason in record.asked.metadata_faults.reasons() {
+            let labels = [gateway, reason.name()];
+            self.metadata_faults.with_label_values(&labels).inc();
+        }
+    }
+}
+
+fn outcome(attempt: &AttemptRecord) -> &'static str {
+    match (&attempt.error, attempt.status) {
+        (Some(_), _) => "error",
+        // The client left before the provider answered.
+        (None, None) => "abandoned",
+        (None, Some(500..)) => "status_5xx",
+        (None, Some(400..)) => "status_4xx",
+        (None, Some(_)) => "ok",
+    }
+}
+
+/// Three digits without an allocation; `0` where no answer was sent.
+fn status_label(status: u16, digits: &mut [u8; 3]) -> &str {
+    if !(100..1000).contains(&status) {
+        return "0";
+    }
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    *digits = [digit(status / 100), digit(status / 10), digit(status)];
+    std::str::from_utf8(digits).unwrap_or("0")
+}
