@@ -1,15 +1,12 @@
 //! The price book against what providers themselves say that the recorded answers cost.
 #![cfg(test)]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::time::SystemTime;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde::Deserialize;
+use support::corpus::{self, Exchange};
 use tollgate::base::money::NanoUsd;
 use tollgate::dialect::Dialect;
 use tollgate::dialect::usage::{Head, Reader};
@@ -18,25 +15,6 @@ use tollgate::llm::usage::Usage;
 use tollgate::provider::config::own_prices;
 use tollgate::provider::prices::book::Book;
 use tollgate::provider::prices::price::{Facts, SearchContext, Tier};
-
-#[derive(Deserialize)]
-struct Exchange {
-    id: String,
-    provider: String,
-    url: String,
-    status: u16,
-    response_headers: Vec<(String, String)>,
-    response_body_b64: String,
-    expected: Option<Expected>,
-}
-
-#[derive(Deserialize)]
-struct Expected {
-    family: String,
-    model: Option<String>,
-    requested_model: Option<String>,
-    raw_usage: serde_json::Value,
-}
 
 /// One answer that reports its usage.
 struct Answer {
@@ -52,15 +30,7 @@ struct Answer {
 
 /// The answers that report their usage, or nothing where the corpus is not at hand.
 fn open_corpus() -> Option<impl Iterator<Item = Answer>> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/dev.jsonl");
-    let path =
-        std::env::var_os("TOLLGATE_CORPUS").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let Ok(file) = File::open(&path) else {
-        println!("skipped: {} absent", path.display());
-        return None;
-    };
-    let lines = BufReader::new(file).lines();
-    Some(lines.filter_map(|line| read(serde_json::from_str(&line.unwrap()).unwrap())))
+    Some(corpus::open()?.filter_map(read))
 }
 
 fn slug(provider: &str) -> Option<&'static str> {
@@ -87,8 +57,8 @@ fn slug(provider: &str) -> Option<&'static str> {
     })
 }
 
-fn read(exchange: Exchange) -> Option<Answer> {
-    let expected = exchange.expected?;
+fn read(mut exchange: Exchange) -> Option<Answer> {
+    let expected = exchange.expected.take()?;
     if expected.family == "count" {
         return None;
     }
@@ -96,12 +66,7 @@ fn read(exchange: Exchange) -> Option<Answer> {
         "bedrock" if !exchange.url.contains("bedrock-mantle") => Some(Dialect::Bedrock),
         _ => None,
     };
-    let header = |name: &str| {
-        let mut fields = exchange.response_headers.iter();
-        fields
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
+    let header = |name: &str| exchange.answer_field(name);
     let operation = match exchange.url.contains("/images/") {
         true => Operation::Image,
         false => Operation::Chat,
@@ -111,7 +76,7 @@ fn read(exchange: Exchange) -> Option<Answer> {
         header: &header,
     };
     let mut reader = Reader::new(dialect, operation, head);
-    reader.read(&BASE64_STANDARD.decode(&exchange.response_body_b64).unwrap());
+    reader.read(&exchange.response_body);
     let usage = reader.finish().usage?;
     let mut models = vec![expected.model, expected.requested_model];
     if exchange.provider == "bedrock" {

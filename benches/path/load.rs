@@ -30,6 +30,7 @@ static SERIAL: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone)]
 pub struct Target {
     pub address: SocketAddr,
+    method: &'static str,
     path: String,
 }
 
@@ -50,8 +51,20 @@ pub struct Tally {
 
 impl Target {
     pub fn new(address: SocketAddr, path: &str) -> Self {
-        let path = path.to_owned();
-        Self { address, path }
+        Self {
+            address,
+            method: "POST",
+            path: path.to_owned(),
+        }
+    }
+
+    /// The same by another method.
+    pub fn with_method(self, method: &'static str) -> Self {
+        Self { method, ..self }
+    }
+
+    fn request(&self, scenario: &Scenario) -> Template {
+        scenario.request(&self.address.to_string(), self.method, &self.path)
     }
 }
 
@@ -64,7 +77,7 @@ pub async fn probe(target: &Target, scenario: &Scenario) -> Result<usize> {
 /// How long after `begun` the server answers its first request.
 pub fn first_answer(target: &Target, begun: Instant) -> Result<Duration> {
     let scenario = Scenario::named("1k")?;
-    let template = scenario.request(&target.address.to_string(), &target.path);
+    let template = target.request(scenario);
     while begun.elapsed() < START_MAX {
         let Ok(mut stream) = std::net::TcpStream::connect(target.address) else {
             std::thread::park_timeout(START_TRY);
@@ -155,7 +168,7 @@ impl Client {
         Ok(Self {
             stream: open(target.address).await?,
             address: target.address,
-            request: scenario.request(&target.address.to_string(), &target.path),
+            request: target.request(scenario),
             answer: Vec::with_capacity(64 << 10),
             length,
         })

@@ -2,10 +2,12 @@
 //!
 //! CPU time of the same requests through both, in turns.
 //!
-//! `cargo bench --bench path [-- [--quick] [SCENARIO…]]`. For profilers, one load against a server
-//! that runs already: `-- drive ADDRESS PATH SCENARIO COUNT`.
+//! `cargo bench --bench path [-- [--quick] [SCENARIO…]]`. With `reading` as the first word it measures what
+//! reading the usage costs: answers to POST are read, the same answers to PUT only pass. For profilers, one
+//! load against a server that runs already: `-- drive ADDRESS PATH SCENARIO COUNT`.
 
 mod bare;
+mod canned;
 mod load;
 mod process;
 mod report;
@@ -14,9 +16,10 @@ mod scenario;
 use anyhow::{Context, Result, bail};
 use load::{Bounds, Crew, Target};
 use process::{Folder, Pins, Process};
-use report::{Figures, Report, Round};
+use report::{Figures, Report, Round, Title};
 use scenario::Scenario;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Requests of one scenario that a server gets in one round at most.
@@ -49,7 +52,9 @@ fn run() -> Result<ExitCode> {
             let target = Target::new(address.parse()?, path);
             drive(&target, Scenario::named(scenario)?, count.parse()?)
         }
-        words => measure(&Plan::read(words)?),
+        ["canned", listen] => canned::run(listen),
+        ["reading", words @ ..] => measure_reading(&Plan::read(words, &scenario::READINGS)?),
+        words => measure(&Plan::read(words, &scenario::ALL)?),
     }
 }
 
@@ -62,7 +67,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn read(words: &[&str]) -> Result<Self> {
+    fn read(words: &[&str], all: &'static [Scenario]) -> Result<Self> {
         let (rounds, stretch_ms) = if words.contains(&"--quick") {
             (3, 400)
         } else {
@@ -72,7 +77,7 @@ impl Plan {
         let named: Result<Vec<_>> = names.map(|name| Scenario::named(name)).collect();
         let mut scenarios = named?;
         if scenarios.is_empty() {
-            scenarios = scenario::ALL.iter().collect();
+            scenarios = all.iter().collect();
         }
         Ok(Self {
             scenarios,
@@ -82,11 +87,18 @@ impl Plan {
     }
 }
 
-/// The servers of one measurement.
+/// A server, and how it is asked.
+struct Side {
+    process: Rc<Process>,
+    target: Target,
+}
+
+/// What is measured: the gateway, and what it is compared to.
 struct Bench {
-    mock: Process,
-    bare: (Process, Target),
-    gateway: (Process, Target),
+    /// The provider itself, asked without anything between.
+    direct: Target,
+    bare: Side,
+    gateway: Side,
 }
 
 fn measure(plan: &Plan) -> Result<ExitCode> {
@@ -106,33 +118,70 @@ fn measure(plan: &Plan) -> Result<ExitCode> {
     let (bare, _) = started(DIRECT_PATH, start_bare)?;
     let (gateway, _) = started(GATEWAY_PATH, start_gateway)?;
     let bench = Bench {
-        mock,
+        direct: Target::new(provider, DIRECT_PATH),
         bare,
         gateway,
     };
     std::thread::park_timeout(Duration::from_millis(500));
     let fresh = bench.memory()?;
 
-    let mut report = Report::new(pins.to_string(), plan.rounds, plan.stretch);
+    let title = Title {
+        what: "gateway against a bare Pingora pass-through",
+        sides: ["bare", "gateway"],
+    };
+    let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
     for scenario in &plan.scenarios {
         let rounds = runtime.block_on(bench.rounds(scenario, plan))?;
         report.add(scenario, rounds);
     }
     report.set_starts(starts);
     report.set_memory(fresh, bench.memory()?);
+    Ok(conclude(&report))
+}
+
+/// One gateway, asked by the method whose answers are read and by one whose answers only pass.
+fn measure_reading(plan: &Plan) -> Result<ExitCode> {
+    let pins = Pins::find();
+    pins.pin_driver();
+    let folder = Folder::create()?;
+    let runtime = runtime()?;
+    let provider = process::canned(&pins, &folder)?;
+    let gateway = Rc::new(process::gateway(&pins, &folder, provider.address)?);
+    gateway.wait_until_it_listens()?;
+    let side = |method| Side {
+        process: gateway.clone(),
+        target: Target::new(gateway.address, GATEWAY_PATH).with_method(method),
+    };
+    let bench = Bench {
+        direct: Target::new(provider.address, DIRECT_PATH),
+        bare: side("PUT"),
+        gateway: side("POST"),
+    };
+    let title = Title {
+        what: "answers read for their usage against answers that only pass",
+        sides: ["passing", "reading"],
+    };
+    let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
+    for scenario in &plan.scenarios {
+        let rounds = runtime.block_on(bench.rounds(scenario, plan))?;
+        report.add(scenario, rounds);
+    }
+    Ok(conclude(&report))
+}
+
+fn conclude(report: &Report) -> ExitCode {
     print!("{report}");
-    Ok(if report.errors() == 0 {
+    if report.errors() == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 impl Bench {
     async fn rounds(&self, scenario: &Scenario, plan: &Plan) -> Result<Vec<Round>> {
-        let direct = Target::new(self.mock.address, DIRECT_PATH);
         // What the provider itself answers is what has to come through.
-        let length = load::probe(&direct, scenario).await?;
+        let length = load::probe(&self.direct, scenario).await?;
         let warm = Bounds {
             time: plan.stretch / 4,
             count: REQUESTS_MAX,
@@ -163,15 +212,15 @@ impl Bench {
 
     fn memory(&self) -> Result<Figures> {
         Ok(Figures {
-            bare: self.bare.0.memory_mib()?,
-            gateway: self.gateway.0.memory_mib()?,
+            bare: self.bare.process.memory_mib()?,
+            gateway: self.gateway.process.memory_mib()?,
         })
     }
 }
 
 /// One server under load for a while.
 async fn stretch(
-    (process, target): &(Process, Target),
+    Side { process, target }: &Side,
     scenario: &Scenario,
     length: usize,
     bounds: &Bounds,
@@ -210,15 +259,13 @@ fn drive(target: &Target, scenario: &Scenario, count: u64) -> Result<ExitCode> {
 }
 
 /// Starts a server and waits for its first answer; the time from one to the other.
-fn started(
-    path: &str,
-    start: impl Fn() -> Result<Process>,
-) -> Result<((Process, Target), Duration)> {
+fn started(path: &str, start: impl Fn() -> Result<Process>) -> Result<(Side, Duration)> {
     let process = start()?;
     let target = Target::new(process.address, path);
     let took = load::first_answer(&target, process.begun)
         .with_context(|| format!("the server at {} did not start", target.address))?;
-    Ok(((process, target), took))
+    let process = Rc::new(process);
+    Ok((Side { process, target }, took))
 }
 
 /// In milliseconds.

@@ -1,11 +1,11 @@
 //! The servers as processes: started, pinned to a core, asked what they used, and ended.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 /// The unit of `/proc/PID/stat`, which Linux fixes for all that reads it.
 const TICK: Duration = Duration::from_millis(10);
+/// How long a server may take to listen.
+const START_MAX: Duration = Duration::from_secs(20);
 /// The cores where there are two: the measured server has one for itself.
 const DRIVER_CORE: &str = "0";
 const SERVER_CORE: &str = "1";
@@ -103,6 +105,17 @@ pub fn mock(pins: &Pins, folder: &Folder) -> Result<Process> {
     Ok(process)
 }
 
+/// The provider with ready-made answers: this program in another role.
+pub fn canned(pins: &Pins, folder: &Folder) -> Result<Process> {
+    let address = free_address()?;
+    let mut command = pins.command(DRIVER_CORE, &std::env::current_exe()?);
+    command.args(["canned", &address.to_string()]);
+    command.stdout(Stdio::null());
+    let process = Process::start(command, folder, address)?;
+    process.wait_until_it_listens()?;
+    Ok(process)
+}
+
 /// The pass-through: this program in another role.
 pub fn bare(pins: &Pins, folder: &Folder, mock: SocketAddr) -> Result<Process> {
     let address = free_address()?;
@@ -153,6 +166,19 @@ impl Process {
             address,
             begun,
         })
+    }
+
+    /// Until a connection is taken.
+    pub fn wait_until_it_listens(&self) -> Result<()> {
+        while TcpStream::connect(self.address).is_err() {
+            ensure!(
+                self.begun.elapsed() < START_MAX,
+                "{} is silent",
+                self.address
+            );
+            std::thread::park_timeout(TICK);
+        }
+        Ok(())
     }
 
     /// What the process used until now.

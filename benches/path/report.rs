@@ -12,10 +12,17 @@ pub struct Cost {
     pub errors: u64,
 }
 
-/// Both servers under the same load, one after the other.
+/// Both sides under the same load, one after the other: the gateway, and what it is compared to.
 pub struct Round {
     pub bare: Cost,
     pub gateway: Cost,
+}
+
+/// What is compared.
+pub struct Title {
+    pub what: &'static str,
+    /// The names of the columns: what the gateway is compared to, and the gateway.
+    pub sides: [&'static str; 2],
 }
 
 /// One figure of each server.
@@ -80,6 +87,7 @@ impl Row {
 
 /// All that is printed.
 pub struct Report {
+    title: Title,
     pins: String,
     rounds: usize,
     stretch: Duration,
@@ -89,8 +97,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(pins: String, rounds: usize, stretch: Duration) -> Self {
+    pub fn new(title: Title, pins: String, rounds: usize, stretch: Duration) -> Self {
         Self {
+            title,
             pins,
             rounds,
             stretch,
@@ -144,16 +153,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [base, own] = self.title.sides;
         writeln!(
             f,
-            "CPU µs per request (user and kernel), gateway against a bare Pingora pass-through\n\
+            "CPU µs per request (user and kernel), {}\n\
              {} rounds of {:?} each, in turns; median (min–max); {}\n",
-            self.rounds, self.stretch, self.pins
+            self.title.what, self.rounds, self.stretch, self.pins
         )?;
         writeln!(
             f,
-            "{:<7} {:<24} {:>8} {:>8}  {:<19} {:>9} {:>6}",
-            "", "", "bare", "gateway", "ratio", "requests", "errors"
+            "{:<11} {:<24} {:>8} {:>8}  {:<19} {:>9} {:>6}",
+            "", "", base, own, "ratio", "requests", "errors"
         )?;
         for row in &self.rows {
             let bare = row.spread(|round| round.bare.micros).median;
@@ -162,7 +172,7 @@ impl fmt::Display for Report {
             let ratio = format!("{:.3} ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max);
             writeln!(
                 f,
-                "{:<7} {:<24} {bare:>8.1} {gateway:>8.1}  {ratio:<19} {:>9} {:>6}",
+                "{:<11} {:<24} {bare:>8.1} {gateway:>8.1}  {ratio:<19} {:>9} {:>6}",
                 row.name,
                 row.what,
                 row.answered(),

@@ -1,5 +1,6 @@
 //! What is sent: request bodies of every size, and streams.
 
+use super::canned::FIELD;
 use anyhow::{Result, anyhow};
 
 /// One kind of load.
@@ -9,8 +10,9 @@ pub struct Scenario {
     pub body_bytes: usize,
     /// Connections, each with one request at a time.
     pub connections: usize,
-    /// What the mock is asked for; a scenario that asks is a stream.
+    /// What the mock is asked for.
     pub mock: Option<&'static str>,
+    pub streamed: bool,
 }
 
 pub const ALL: [Scenario; 6] = [
@@ -24,6 +26,7 @@ pub const ALL: [Scenario; 6] = [
         body_bytes: 1 << 10,
         connections: 16,
         mock: Some("chunks=100"),
+        streamed: true,
     },
     Scenario {
         name: "paced",
@@ -31,6 +34,17 @@ pub const ALL: [Scenario; 6] = [
         body_bytes: 1 << 10,
         connections: 64,
         mock: Some("chunks=100,chunk-delay=10"),
+        streamed: true,
+    },
+];
+
+/// Answers to be read for their usage, by the names that the ready-made provider has for them.
+pub const READINGS: [Scenario; 3] = [
+    answer("read-1k", "1 KB answer", "1k"),
+    answer("read-1m", "1 MB answer", "1m"),
+    Scenario {
+        streamed: true,
+        ..answer("read-stream", "100 chunks, flat out", "stream")
     },
 ];
 
@@ -48,6 +62,18 @@ const fn plain(name: &'static str, what: &'static str, body_bytes: usize) -> Sce
         body_bytes,
         connections: 32,
         mock: None,
+        streamed: false,
+    }
+}
+
+const fn answer(name: &'static str, what: &'static str, answer: &'static str) -> Scenario {
+    Scenario {
+        name,
+        what,
+        body_bytes: 1 << 10,
+        connections: 16,
+        mock: Some(answer),
+        streamed: false,
     }
 }
 
@@ -61,21 +87,26 @@ pub struct Template {
 
 impl Scenario {
     pub fn named(name: &str) -> Result<&'static Self> {
-        ALL.iter().find(|known| known.name == name).ok_or_else(|| {
-            let names: Vec<_> = ALL.iter().map(|known| known.name).collect();
+        let mut known = ALL.iter().chain(&READINGS);
+        known.find(|known| known.name == name).ok_or_else(|| {
+            let names: Vec<_> = ALL
+                .iter()
+                .chain(&READINGS)
+                .map(|known| known.name)
+                .collect();
             anyhow!("no such scenario: {name}; there are {}", names.join(", "))
         })
     }
 
     /// The request, head and body, for a server at `host`.
-    pub fn request(&self, host: &str, path: &str) -> Template {
+    pub fn request(&self, host: &str, method: &str, path: &str) -> Template {
         let body = self.body();
         let mock = match self.mock {
-            Some(faults) => format!("x-mock: {faults}\r\n"),
+            Some(faults) => format!("{FIELD}: {faults}\r\n"),
             None => String::new(),
         };
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
              accept: application/json\r\nauthorization: Bearer sk-bench-0123456789abcdef\r\n\
              user-agent: bench/1.0\r\n{mock}content-length: {}\r\n\r\n",
             body.len()
@@ -86,7 +117,7 @@ impl Scenario {
     }
 
     fn body(&self) -> Vec<u8> {
-        let stream = if self.mock.is_some() {
+        let stream = if self.streamed {
             r#""stream":true,"#
         } else {
             ""

@@ -7,7 +7,7 @@ use crate::stage::auth::Auth;
 use crate::stage::journal::{Journal, metrics::Metrics};
 use crate::stage::metadata::MetadataRules;
 use crate::stage::meter::Meter;
-use crate::stage::plan::Plans;
+use crate::stage::plan::{self, Plans};
 use crate::stage::route::{Bindings, Routes};
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -42,7 +42,12 @@ pub fn stages(config: &Config, metrics: Arc<Metrics>) -> Result<Stages> {
         routes: Routes::build(&names, bindings, Catalogue::build(&config.providers)?),
         metadata: MetadataRules::build(rules.iter().map(|gateway| &gateway.metadata)),
         auth: Auth::build(rules.iter().map(|gateway| &gateway.auth)),
-        plans: Plans::build(rules.iter().map(|gateway| &gateway.timeout)),
+        plans: Plans::build(rules.iter().map(|gateway| plan::Rule {
+            patience: (&gateway.timeout).into(),
+            retry: gateway.retry,
+            on_client_gone: gateway.on_client_gone,
+            include_usage: gateway.include_usage,
+        })),
         meter: Meter::build(&config.providers),
         journal,
     })

@@ -240,8 +240,11 @@ impl Signals {
             if left > 0 {
                 tracing::warn!(
                     left,
-                    "requests were cut at the end of the drain (server.drain)"
+                    "requests are cut at the end of the drain (server.drain)"
                 );
+                // Pingora's own grace is over as well: it drops what runs, which settles it, and
+                // the log is flushed after that.
+                return;
             }
             stages.load().journal.flush();
             end_process();

@@ -14,6 +14,10 @@ impl Period {
         Self(Duration::from_secs(seconds))
     }
 
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     pub const fn duration(self) -> Duration {
         self.0
     }

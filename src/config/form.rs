@@ -24,5 +24,8 @@ pub struct Gateway {
     pub hosts: Vec<String>,
     pub auth: stage::auth::config::Config,
     pub timeout: stage::plan::config::Timeout,
+    pub retry: stage::plan::retry::Retry,
+    pub on_client_gone: stage::plan::config::OnClientGone,
+    pub include_usage: stage::plan::config::IncludeUsage,
     pub metadata: stage::metadata::config::Config,
 }

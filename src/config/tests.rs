@@ -71,6 +71,7 @@ fn the_annotated_file_shows_every_key() {
         ("gateway", "{gateways: {a: {probe: }}}"),
         ("auth", "{gateways: {a: {auth: {probe: }}}}"),
         ("timeout", "{gateways: {a: {timeout: {probe: }}}}"),
+        ("retry", "{gateways: {a: {retry: {probe: }}}}"),
         ("metadata", "{gateways: {a: {metadata: {probe: }}}}"),
         ("log", "{log: {probe: }}"),
     ];
@@ -97,7 +98,7 @@ fn the_annotated_file_shows_every_key() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 34);
+    assert_eq!(seen, 40);
 }
 
 #[test]

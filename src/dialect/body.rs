@@ -98,9 +98,11 @@ impl Body {
             || (matches!(self.framing, Framing::Json { lines: false }) && tally.texts == 1)
     }
 
-    fn read(&mut self, bytes: &[u8]) {
+    fn read(&mut self, mut bytes: &[u8]) {
         if let Framing::Unknown { events } = self.framing {
-            let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+            // Blanks before all else are dropped, since a chunk of nothing else is dropped as well.
+            bytes = bytes.trim_ascii_start();
+            let Some(first) = bytes.first() else {
                 return;
             };
             self.framing = match first {

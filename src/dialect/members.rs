@@ -2,6 +2,7 @@
 
 use memchr::{memchr, memchr3};
 
+use super::quote::{is_escaped, split_at_quote};
 use super::tally::{Field, Tally};
 use super::tree::Node;
 
@@ -346,22 +347,6 @@ impl Scanner {
         self.lost = false;
         self.escaped = false;
     }
-}
-
-/// Whether the byte after `text` is escaped; `before` says so of its first byte.
-fn is_escaped(text: &[u8], before: bool) -> bool {
-    let slashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
-    let carried = usize::from(before && slashes == text.len());
-    (slashes + carried) % 2 == 1
-}
-
-/// A string without its quotes, and what follows; nothing unless it ends here and plainly.
-fn split_at_quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (string, rest) = text.split_at_checked(memchr(b'"', text)?)?;
-    if string.last() == Some(&b'\\') {
-        return None;
-    }
-    Some((string, rest.get(1..)?))
 }
 
 /// What follows a plain value that ends here; nothing for objects, arrays and what a chunk's end cuts.

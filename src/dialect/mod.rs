@@ -23,6 +23,7 @@ mod encoding;
 mod eventstream;
 mod marks;
 mod members;
+mod quote;
 mod sniff;
 mod sse;
 mod tally;

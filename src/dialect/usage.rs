@@ -84,6 +84,12 @@ impl Reader {
         body.is_some_and(|body| body.tally().first_token)
     }
 
+    /// Whether the answer has reported a failure so far.
+    pub fn failed(&self) -> bool {
+        let body = self.decoder.as_ref().and_then(Decoder::inner);
+        body.is_some_and(|body| body.tally().error)
+    }
+
     /// Ends the reading where the body ends, or was cut.
     pub fn finish(mut self) -> Reading {
         let mut usage = self.head;

@@ -54,6 +54,24 @@ impl Usage {
         self.units.images = Some(self.units.images.unwrap_or_default() + 1);
     }
 
+    /// This usage and another one's together; what both leave open stays open.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input: sum(self.input, other.input),
+            output: sum(self.output, other.output),
+            cached_input: sum(self.cached_input, other.cached_input),
+            cache_write: sum(self.cache_write, other.cache_write),
+            cache_write_1h: sum(self.cache_write_1h, other.cache_write_1h),
+            reasoning: sum(self.reasoning, other.reasoning),
+            audio_input: sum(self.audio_input, other.audio_input),
+            audio_output: sum(self.audio_output, other.audio_output),
+            image_input: sum(self.image_input, other.image_input),
+            image_output: sum(self.image_output, other.image_output),
+            units: self.units.plus(other.units),
+            stated_cost_nano_usd: sum(self.stated_cost_nano_usd, other.stated_cost_nano_usd),
+        }
+    }
+
     /// This usage, with what it leaves open taken from `base`.
     pub fn over(self, base: Self) -> Self {
         Self {
@@ -74,6 +92,19 @@ impl Usage {
 }
 
 impl Units {
+    /// These units and another one's together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            images: sum(self.images, other.images),
+            audio_ms: sum(self.audio_ms, other.audio_ms),
+            characters: sum(self.characters, other.characters),
+            searches: sum(self.searches, other.searches),
+            compute_ms: sum(self.compute_ms, other.compute_ms),
+            billed_input: sum(self.billed_input, other.billed_input),
+            billed_output: sum(self.billed_output, other.billed_output),
+        }
+    }
+
     /// These units, with what they leave open taken from `base`.
     pub fn over(self, base: Self) -> Self {
         Self {
@@ -85,5 +116,12 @@ impl Units {
             billed_input: self.billed_input.or(base.billed_input),
             billed_output: self.billed_output.or(base.billed_output),
         }
+    }
+}
+
+fn sum(one: Option<u64>, two: Option<u64>) -> Option<u64> {
+    match (one, two) {
+        (Some(one), Some(two)) => Some(one.saturating_add(two)),
+        (one, two) => one.or(two),
     }
 }

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::origin::{Base, BaseError};
 use super::pattern::Pattern;
 use super::place::{Destination, Endpoint, Provider, Way};
-use super::row::{EndpointRow, File, RouteRow, Row};
+use super::row::{EndpointRow, File, OnRequest, RouteRow, Row};
 use crate::dialect::Dialect;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -15,6 +15,9 @@ const BUILT_IN: &str = include_str!("catalogue.yaml");
 
 /// What a user's own provider has to be called.
 pub const CUSTOM_PREFIX: &str = "custom-";
+
+/// Of the user's own providers: whatever version they have.
+static ON_REQUEST: OnRequest = OnRequest { since: None };
 
 static FILE: LazyLock<Result<File, String>> =
     LazyLock::new(|| serde_yaml::from_str(BUILT_IN).map_err(|fault| fault.to_string()));
@@ -84,7 +87,7 @@ impl Catalogue {
 
 fn built_in(
     slug: &str,
-    row: &Row,
+    row: &'static Row,
     formats: &BTreeMap<Dialect, Arc<[Endpoint]>>,
     config: Option<&Config>,
 ) -> Result<Provider, CatalogueError> {
@@ -112,6 +115,7 @@ fn built_in(
         dialect: row.speaks,
         endpoints: endpoints.cloned().unwrap_or_default(),
         version: row.version.clone(),
+        usage_on_request: row.usage_on_request.as_ref(),
         ways,
         shape: format!("/{slug}/{}/…", shapes.join(" or ")),
     })
@@ -129,6 +133,8 @@ fn custom(
         Some(dialect) => formats.get(&dialect).cloned().unwrap_or_default(),
         None => every_endpoint(file),
     };
+    // Those who copy OpenAI mostly copy this, and those who do not ignore what they do not know.
+    let asks = matches!(config.dialect, Some(Dialect::Openai | Dialect::Ollama));
     let to = Destination::Fixed {
         origin: Arc::new(base.origin),
         prefix: base.prefix,
@@ -139,6 +145,7 @@ fn custom(
         dialect: config.dialect,
         endpoints,
         version: None,
+        usage_on_request: asks.then_some(&ON_REQUEST),
         ways: vec![Way {
             pattern: Pattern::parse(""),
             keep: false,

@@ -2,6 +2,7 @@
 
 use super::origin::{Base, Origin};
 use super::pattern::{Captures, Pattern, Segments};
+use super::row::OnRequest;
 use crate::dialect::Dialect;
 use crate::llm::operation::Operation;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Place {
     pub region: Option<String>,
     /// Whether the path itself asks for the answer in pieces.
     pub streams: bool,
+    /// Set where a stream has to be asked for its usage.
+    pub usage_on_request: Option<&'static OnRequest>,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -83,6 +86,7 @@ pub struct Provider {
     pub(super) dialect: Option<Dialect>,
     pub(super) endpoints: Arc<[Endpoint]>,
     pub(super) version: Option<String>,
+    pub(super) usage_on_request: Option<&'static OnRequest>,
     pub(super) ways: Vec<Way>,
     /// What a path has to look like, for the error that says so.
     pub(super) shape: String,
@@ -118,14 +122,19 @@ impl Provider {
             }
             _ => path,
         };
+        let dialect = endpoint.and_then(|found| found.dialect).or(self.dialect);
+        let operation = endpoint.map_or(Operation::Other, |found| found.operation);
+        let can_ask = dialect == Some(Dialect::Openai)
+            && matches!(operation, Operation::Chat | Operation::Completion);
         Ok(Place {
             origin,
             path,
-            dialect: endpoint.and_then(|found| found.dialect).or(self.dialect),
-            operation: endpoint.map_or(Operation::Other, |found| found.operation),
+            dialect,
+            operation,
             model,
             region: named(&captures, "region"),
             streams: endpoint.is_some_and(|found| found.streams),
+            usage_on_request: self.usage_on_request.filter(|_| can_ask),
         })
     }
 }

@@ -29,8 +29,29 @@ pub struct Row {
     pub base_url: Option<String>,
     pub version: Option<String>,
     pub key: Vec<String>,
+    pub usage_on_request: Option<OnRequest>,
     #[serde(default)]
     pub routes: Vec<RouteRow>,
+}
+
+/// That a provider's streams tell their usage only where the request asks for it.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnRequest {
+    /// The first `api-version` of the query that lets itself be asked; none: all do.
+    pub since: Option<String>,
+}
+
+impl OnRequest {
+    /// Whether a request with this query can ask. Where it names no version, it is of the newest.
+    pub fn fits(&self, query: &str) -> bool {
+        let Some(since) = self.since.as_deref() else {
+            return true;
+        };
+        let pairs = query.trim_start_matches('?').split('&');
+        let mut versions = pairs.filter_map(|pair| pair.strip_prefix("api-version="));
+        versions.all(|version| version >= since)
+    }
 }
 
 #[derive(Debug, Deserialize)]

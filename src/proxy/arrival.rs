@@ -1,20 +1,47 @@
 //! A request's head as it arrives: what is noted of it, and what it may not be.
 
-use super::refusal::HeadFault;
+use super::context::Context;
+use super::faults::HeadFault;
+use super::intake;
+use super::refusal::Refusal;
+use super::surroundings::Surroundings;
 use super::{fields, text};
+use crate::dialect;
 use crate::provider::origin::is_host_name;
-use crate::stage::journal::record::{Asked, Received};
-use crate::stage::route::Target;
+use crate::provider::place::{Place, Provider};
+use crate::stage::Stages;
+use crate::stage::journal::record::{Asked, Received, Record};
+use crate::stage::route::{Found, RouteError, Target};
+use bytes::Bytes;
 use http::HeaderMap;
+use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT};
 use pingora::http::RequestHeader;
 use pingora_proxy::Session;
+use std::time::{Duration, Instant};
 
 /// The longest path that is kept.
 const PATH_CHARS_MAX: usize = 2048;
+/// A client that takes nothing for this long is gone.
+const CLIENT_STALL: Duration = Duration::from_secs(60);
 
-/// Notes what the client sent.
-pub fn note(session: &Session, received: &mut Received, asked: &mut Asked) {
+/// A request begins: its client may take only so long, and what it sent is noted.
+pub fn arrive(session: &mut Session, context: &mut Context) {
+    let downstream = session.as_downstream_mut();
+    downstream.set_write_timeout(Some(CLIENT_STALL));
+    let record = &mut context.record;
+    note(session, &mut record.received, &mut record.asked);
+}
+
+/// Notes where the request goes.
+pub fn note_target(asked: &mut Asked, provider: &Provider, place: &Place, model: Option<&str>) {
+    asked.provider = Some(provider.slug.clone());
+    asked.operation = Some(place.operation);
+    asked.model = place.model.as_deref().or(model).map(text::plain);
+    asked.stream = place.streams;
+}
+
+fn note(session: &Session, received: &mut Received, asked: &mut Asked) {
     let head = session.req_header();
     received.method = Some(head.method.clone());
     let path = String::from_utf8_lossy(head.raw_path());
@@ -25,6 +52,66 @@ pub fn note(session: &Session, received: &mut Received, asked: &mut Asked) {
     received.user_agent = text::field(&head.headers, &USER_AGENT);
     received.content_type = text::field(&head.headers, &CONTENT_TYPE);
     asked.event_id = text::field(&head.headers, &fields::EVENT_ID).filter(|id| !id.is_empty());
+}
+
+/// Where the request goes by its head, and the query with its `?`; noted in `asked` as far as known.
+///
+/// # Errors
+/// It leads nowhere.
+pub fn locate(
+    session: &Session,
+    stages: &Stages,
+    asked: &mut Asked,
+) -> Result<(Found, String), Refusal> {
+    let (target, query) = target(session);
+    let found = stages.routes.find(target);
+    let gateway = match &found {
+        Ok(Found::Place(route)) => Some(&route.gateway),
+        Ok(Found::Universal(trunk)) => Some(&trunk.gateway),
+        Err(lost) => lost.gateway.as_ref(),
+    };
+    let headers = &session.req_header().headers;
+    (asked.metadata, asked.metadata_faults) = stages.metadata.read(gateway, headers);
+    asked.gateway = gateway.map(|gateway| gateway.name.clone());
+    match found {
+        Ok(Found::Place(mut route)) => {
+            asked.account = route.account.take();
+            note_target(asked, &route.provider, &route.place, None);
+            Ok((Found::Place(route), query.to_owned()))
+        }
+        Ok(Found::Universal(trunk)) => {
+            asked.account.clone_from(&trunk.account);
+            if session.req_header().method != Method::POST {
+                return Err(Refusal::Route(RouteError::Path));
+            }
+            Ok((Found::Universal(trunk), String::new()))
+        }
+        Err(lost) => {
+            asked.account = lost.account;
+            Err(Refusal::Route(lost.error))
+        }
+    }
+}
+
+/// The body; what it asks for is noted.
+///
+/// # Errors
+/// The body is too large, too slow or malformed.
+pub async fn read_call(
+    session: &mut Session,
+    record: &mut Record,
+    surroundings: &Surroundings,
+) -> Result<Bytes, Refusal> {
+    let began = Instant::now();
+    let body = intake::read_body(session, surroundings.body_bytes_max, surroundings.pause_max);
+    let body = body.await;
+    record.received.waited = began.elapsed();
+    let body = body?;
+    let call = dialect::call::read(&body);
+    let model = call.model.as_deref().map(text::plain);
+    record.asked.model = record.asked.model.take().or(model);
+    record.asked.stream |= call.stream;
+    Ok(body)
 }
 
 /// Refuses heads that are too large, and those that two servers could frame differently

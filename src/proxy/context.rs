@@ -1,7 +1,7 @@
 //! What Pingora carries for us from callback to callback.
 
 use super::exchange::Exchange;
-use super::replay::{SEAT, Seat};
+use super::seat::{SEAT, Seat};
 use crate::stage::Stages;
 use crate::stage::journal::record::Record;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub enum Phase {
     Answered,
     /// A provider is asked.
     Exchanging(Box<Exchange>),
+    /// The record is written.
+    Settled,
 }
 
 impl Context {
@@ -37,11 +39,11 @@ impl Context {
     }
 
     /// What is shared with the client's session, until the gateway has answered by itself.
-    pub fn seat(&self) -> Option<&Seat> {
+    pub fn seat(&self) -> Option<&Arc<Seat>> {
         match &self.phase {
             Phase::Arrived(seat) => Some(seat),
             Phase::Exchanging(exchange) => Some(&exchange.seat),
-            Phase::Answered => None,
+            Phase::Answered | Phase::Settled => None,
         }
     }
 
@@ -49,7 +51,7 @@ impl Context {
     pub fn exchange(&mut self) -> Option<&mut Exchange> {
         match &mut self.phase {
             Phase::Exchanging(exchange) => Some(exchange),
-            Phase::Arrived(_) | Phase::Answered => None,
+            Phase::Arrived(_) | Phase::Answered | Phase::Settled => None,
         }
     }
 }

@@ -87,6 +87,13 @@ impl Deadlines {
         self.first_byte_at.store(at, Ordering::Relaxed);
     }
 
+    /// No attempt runs: only the end of it all is due.
+    pub fn rest(&self) {
+        self.first_byte_at.store(0, Ordering::Relaxed);
+        self.first_byte_within.store(0, Ordering::Relaxed);
+        self.idle_within.store(0, Ordering::Relaxed);
+    }
+
     /// The answer has begun: from now on it may not pause longer than `idle`.
     pub fn first_byte_came(&self, idle: Duration) {
         self.first_byte_at.store(0, Ordering::Relaxed);

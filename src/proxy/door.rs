@@ -1,10 +1,12 @@
 //! Where clients come in: a connection's protocol, its requests' heads, and its end.
 
 use super::config::Config;
+use super::faults::HeadFault;
 use super::gateway::Gateway;
-use super::refusal::{HeadFault, Refusal};
-use super::replay::{Replay, SEAT, Seat};
+use super::refusal::Refusal;
+use super::replay::Replay;
 use super::reply::{self, Stamp};
+use super::seat::{SEAT, Seat};
 use crate::stage::Stages;
 use crate::stage::journal::record::{End, Record};
 use arc_swap::ArcSwap;
@@ -180,6 +182,7 @@ impl Porter {
         record.end = End::Refused;
         let stamp = Stamp {
             id: record.id,
+            step: 0,
             event_id: None,
             metadata_faults: None,
             cross_origin: false,

@@ -2,16 +2,24 @@
 
 use super::failure::Failure;
 use super::peer::Addresses;
-use super::replay::Seat;
-use crate::dialect::usage::Reader;
-use crate::provider::prices::custom::CustomCost;
+use super::seat::Seat;
+use super::text;
+use crate::dialect::openai::include_usage;
+use crate::dialect::openai::usage_filter::UsageFilter;
+use crate::dialect::usage::{Reader, Reading};
 use crate::stage::auth::Caller;
 use crate::stage::journal::record::AttemptRecord;
-use crate::stage::meter::Bill;
-use crate::stage::plan::{Patience, Plan, Target};
+use crate::stage::meter::{Attempted, Bill, Course, Meter};
+use crate::stage::plan::fault::Fault;
+use crate::stage::plan::target::Target;
+use crate::stage::plan::{Patience, Plan};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType};
 use prometheus::IntGauge;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One request on its way to one provider after the other.
 pub struct Exchange {
@@ -20,9 +28,9 @@ pub struct Exchange {
     /// The path's query with its `?`, empty where there is none.
     pub query: String,
     pub caller: Caller,
-    /// What the client says the request costs.
-    pub custom_cost: Option<CustomCost>,
     pub attempt: Option<Attempt>,
+    /// Why we break the running attempt off by ourselves.
+    pub fault: Option<Fault>,
     /// What went wrong last; the answer's reason where nothing went right.
     pub failure: Option<Failure>,
     /// Counts the open stream while the answer comes in pieces.
@@ -31,14 +39,35 @@ pub struct Exchange {
 
 /// One try at one target; born and dropped whole.
 pub struct Attempt {
-    pub target: Target,
+    pub target: Arc<Target>,
     pub addresses: Addresses,
     pub started: Instant,
     pub status: Option<u16>,
-    /// Listens to the answer for what it used.
-    pub reader: Option<Box<Reader>>,
+    /// When the provider wants to be asked again, from its answer on.
+    pub retry_after: Option<Duration>,
+    /// The provider has a connection that the request goes to.
+    pub sent: bool,
+    /// What the answer used.
+    pub metering: Metering,
+    /// The attempt's own body, where it is not the client's.
+    pub body: Option<Bytes>,
+    /// Takes out of the answer what was asked for beyond the client's wish.
+    pub usage_filter: Option<Box<UsageFilter>>,
     /// When the end of the answer came.
     pub ended: Option<Instant>,
+}
+
+/// How far the metering of an attempt is.
+pub enum Metering {
+    /// Nothing to listen to, yet or at all.
+    Silent,
+    Listening(Box<Reader>),
+    /// The answer was heard as far as it came.
+    Heard(Box<Reading>),
+    Billed {
+        complete: bool,
+        bill: Option<Box<Bill>>,
+    },
 }
 
 /// What became of an event in an attempt.
@@ -56,27 +85,151 @@ impl Exchange {
             seat,
             query,
             caller,
-            custom_cost: None,
             attempt: None,
+            fault: None,
             failure: None,
             streaming: None,
         }
     }
 
+    /// Begins an attempt. Its stream is asked for its usage where it would not tell by itself.
+    pub fn begin_attempt(&mut self, target: Arc<Target>) -> &mut Attempt {
+        let mut attempt = Attempt::begin(target);
+        let body = attempt.own_body().or(self.seat.body());
+        if self.can_ask_usage(&attempt.target)
+            && let Some(body) = body.and_then(|body| include_usage::ask(body))
+        {
+            attempt.body = Some(Bytes::from(body));
+            attempt.usage_filter = Some(Box::default());
+        }
+        self.attempt.insert(attempt)
+    }
+
+    fn can_ask_usage(&self, target: &Target) -> bool {
+        let on_request = target.place.usage_on_request;
+        let own = target.own.as_ref().map(|own| &own.query);
+        self.plan.include_usage
+            && target.streams
+            && on_request.is_some_and(|on_request| on_request.fits(own.unwrap_or(&self.query)))
+    }
+
+    /// Puts the attempt's own body in the place of the client's.
+    pub fn dress_body(&self, body: &mut Option<Bytes>) {
+        let attempt = self.attempt.as_ref();
+        if let Some(own) = attempt.and_then(Attempt::own_body) {
+            *body = Some(own.clone());
+        }
+    }
+
     pub fn patience(&self) -> Patience {
-        self.plan.patience
+        self.plan.patience()
+    }
+
+    /// The error that ends the running attempt for the sake of another one.
+    pub fn give_up_on(&mut self, fault: Fault) -> Box<Error> {
+        self.fault = Some(fault);
+        Error::new_up(ErrorType::new("AttemptFailed"))
+    }
+
+    /// Bills the running attempt, once: later calls give the first one's bill.
+    pub fn bill(&mut self, meter: &Meter, course: Course) -> Option<Bill> {
+        let attempt = self.attempt.as_mut()?;
+        let complete = attempt.hear_out();
+        let silent = Reading::default();
+        let reading = match &attempt.metering {
+            Metering::Billed { bill, .. } => return bill.as_deref().copied(),
+            Metering::Heard(reading) => reading,
+            Metering::Silent | Metering::Listening(_) => &silent,
+        };
+        let target = &attempt.target;
+        let body = attempt.own_body().or(self.seat.body());
+        let bill = meter.bill(&Attempted {
+            slug: &target.provider.slug,
+            place: &target.place,
+            model: target.model.as_deref(),
+            body: body.map(Bytes::as_ref).unwrap_or_default(),
+            reading,
+            course,
+            custom: target.custom_cost.as_ref(),
+        });
+        attempt.metering = Metering::Billed {
+            complete,
+            bill: bill.map(Box::new),
+        };
+        bill
     }
 }
 
 impl Attempt {
-    pub fn begin(target: Target) -> Self {
+    pub fn begin(target: Arc<Target>) -> Self {
         Self {
             target,
             addresses: Addresses::default(),
             started: Instant::now(),
             status: None,
-            reader: None,
+            retry_after: None,
+            sent: false,
+            metering: Metering::Silent,
+            body: None,
+            usage_filter: None,
             ended: None,
+        }
+    }
+
+    /// What is sent in place of the client's body.
+    pub fn own_body(&self) -> Option<&Bytes> {
+        let own = self.target.own.as_ref().map(|own| &own.body);
+        self.body.as_ref().or(own)
+    }
+
+    /// Ends the listening; whether the answer was complete by its own account.
+    pub fn hear_out(&mut self) -> bool {
+        self.metering = match std::mem::replace(&mut self.metering, Metering::Silent) {
+            Metering::Listening(reader) => Metering::Heard(Box::new(reader.finish())),
+            other => other,
+        };
+        self.is_complete()
+    }
+
+    fn is_complete(&self) -> bool {
+        match &self.metering {
+            Metering::Heard(reading) => reading.complete,
+            Metering::Billed { complete, .. } => *complete,
+            Metering::Silent | Metering::Listening(_) => false,
+        }
+    }
+
+    /// How far it came, given whether the exchange `broke` and whether it was us or the client who
+    /// did not wait.
+    pub fn course(&self, broke: bool, unawaited: bool) -> Course {
+        match self.status {
+            Some(200..=299) if matches!(self.metering, Metering::Silent) => Course::Unserved,
+            Some(200..=299) if !broke || self.is_complete() || self.ended.is_some() => {
+                Course::Whole
+            }
+            Some(200..=299) => Course::Broken,
+            None if self.sent && unawaited => Course::Unheard,
+            Some(_) | None => Course::Unserved,
+        }
+    }
+
+    /// Lets the filter go where the answer is no stream of events, or one that the provider packed
+    /// although it was asked not to: the extra event then stays in it.
+    pub fn fit_filter(&mut self, head: &mut ResponseHeader) {
+        let fields = &head.headers;
+        let is = |name, value: &[u8]| {
+            let field = fields.get(name).map(http::HeaderValue::as_bytes);
+            let field = field.and_then(|field| field.split(|byte| *byte == b';').next());
+            field.is_some_and(|field| field.trim_ascii().eq_ignore_ascii_case(value))
+        };
+        let packed = fields.contains_key(CONTENT_ENCODING) && !is(CONTENT_ENCODING, b"identity");
+        if head.status != http::StatusCode::OK || packed || !is(CONTENT_TYPE, b"text/event-stream")
+        {
+            self.usage_filter = None;
+        }
+        if self.usage_filter.is_some() {
+            // The client gets another length than was announced.
+            head.remove_header(&CONTENT_LENGTH);
         }
     }
 
@@ -84,15 +237,13 @@ impl Attempt {
     pub fn record(
         &self,
         arrived: Instant,
-        model: Option<&str>,
         error: Option<String>,
         bill: Option<Bill>,
     ) -> AttemptRecord {
         let ended = self.ended.unwrap_or_else(Instant::now);
-        let model = self.target.place.model.as_deref().or(model);
         AttemptRecord {
-            provider: self.target.provider.clone(),
-            model: model.map(str::to_owned),
+            provider: self.target.provider.slug.clone(),
+            model: self.target.model.as_deref().map(text::plain),
             status: self.status,
             error,
             bill,

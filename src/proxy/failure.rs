@@ -4,6 +4,7 @@ use super::deadline::Lapse;
 use super::text;
 use crate::stage::journal::record::End;
 use crate::stage::plan::Patience;
+use crate::stage::plan::fault::Fault;
 use pingora::{Error, ErrorSource, ErrorType};
 use std::time::Duration;
 use thiserror::Error as ThisError;
@@ -25,11 +26,28 @@ pub enum Failure {
     Total { within: Duration },
     #[error("the answer from {origin} broke off: {cause}")]
     Cut { origin: String, cause: String },
+    #[error("{origin} began to answer and then reported a failure")]
+    Reported { origin: String },
     #[error("the answer from {origin} paused for longer than {within:?}")]
     Idle { origin: String, within: Duration },
 }
 
 impl Failure {
+    /// The fault behind it.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Resolve { .. } => Fault::Resolve,
+            Self::Connect { .. } => Fault::Connect,
+            Self::Closed { .. } => Fault::Closed,
+            Self::Malformed { .. } => Fault::Malformed,
+            Self::FirstByte { .. } => Fault::Timeout,
+            Self::Idle { .. } => Fault::Idle,
+            Self::Cut { .. } => Fault::Cut,
+            Self::Reported { .. } => Fault::Failed,
+            Self::Total { .. } => Fault::Total,
+        }
+    }
+
     /// Whether a deadline of ours passed.
     pub const fn is_timeout(&self) -> bool {
         matches!(

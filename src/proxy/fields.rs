@@ -1,13 +1,14 @@
 //! Header fields on their way: what goes on to a provider, and what comes back to the client.
 
 use super::exchange::{Attempt, Exchange};
-use super::refusal::FieldFault;
-use super::text;
-use crate::provider::prices::custom::CustomCost;
+use super::gate::HELD_BYTES_MAX;
+use super::intake;
+use crate::stage::meter::{Bill, UsageSource};
+use crate::stage::plan::target::{Own, Target};
 use http::HeaderMap;
 use http::header::{
-    ALT_SVC, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, STRICT_TRANSPORT_SECURITY,
-    TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -15,14 +16,30 @@ use std::time::Duration;
 
 /// Names that begin so are meant for the gateway or were put on by an edge before it.
 const OWN_PREFIX: &str = "cf-";
-/// The client's time to the first byte, in milliseconds.
-const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("cf-aig-request-timeout");
-/// What the client says the request costs, as JSON.
-const CUSTOM_COST: HeaderName = HeaderName::from_static("cf-aig-custom-cost");
 /// The client's own id for the event.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("cf-aig-event-id");
-/// Bounds of [`REQUEST_TIMEOUT`]: a day, beyond which it is surely another unit.
-const REQUEST_TIMEOUT_MS_MAX: u64 = 86_400_000;
+/// What a step without its own keeps of the client's fields.
+const KEPT: [&str; 6] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+];
+/// What the gateway says by itself of a step's message (RFC 9110, 7.6.1).
+const FRAMING: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
+const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
 
 /// Makes the client's request head the provider's. Pingora has taken the hop-by-hop fields off
 /// (RFC 9110, 7.6.1).
@@ -44,20 +61,49 @@ pub fn to_provider(head: &mut RequestHeader, exchange: &Exchange, attempt: &Atte
     }
     // The gateway has answered the expectation by itself.
     head.remove_header(&EXPECT);
-    let place = &attempt.target.place;
-    if exchange.query.is_empty() {
+    let Target { place, own, .. } = &*attempt.target;
+    if let Some(own) = own {
+        replace_fields(head, own)?;
+    }
+    let query = own.as_ref().map_or(&exchange.query, |own| &own.query);
+    if query.is_empty() {
         head.set_raw_path(place.path.as_bytes())?;
     } else {
-        let target = [place.path.as_str(), exchange.query.as_str()].concat();
+        let target = [place.path.as_str(), query.as_str()].concat();
         head.set_raw_path(target.as_bytes())?;
     }
     head.insert_header(HOST, place.origin.authority().clone())?;
-    if let Some(body) = exchange.seat.body()
+    if attempt.usage_filter.is_some() {
+        // What is packed cannot be taken apart.
+        head.insert_header(ACCEPT_ENCODING, "identity")?;
+    }
+    let own = attempt.own_body();
+    if let Some(body) = own.or(exchange.seat.body())
         && (!body.is_empty() || head.headers.contains_key(CONTENT_LENGTH))
     {
         let chunked = head.remove_header(&TRANSFER_ENCODING).is_some();
-        if chunked || !head.headers.contains_key(CONTENT_LENGTH) {
+        if chunked || own.is_some() || !head.headers.contains_key(CONTENT_LENGTH) {
             head.insert_header(CONTENT_LENGTH, body.len())?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a step's own fields in the place of the client's, of which those stay that tell of the client
+/// and of the trace it is in.
+fn replace_fields(head: &mut RequestHeader, own: &Own) -> Result<()> {
+    let foreign: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| !KEPT.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    for name in &foreign {
+        head.remove_header(name);
+    }
+    for (name, value) in &own.headers {
+        if !name.as_str().starts_with(OWN_PREFIX) && !FRAMING.contains(name) {
+            head.append_header(name.clone(), value.clone())?;
         }
     }
     Ok(())
@@ -88,42 +134,40 @@ pub fn to_client(head: &mut ResponseHeader) {
     }
 }
 
-/// The client's own time to the first byte.
-///
-/// # Errors
-/// The text is no such time.
-pub fn request_timeout(headers: &HeaderMap) -> Result<Option<Duration>, FieldFault> {
-    let Some(value) = headers.get(REQUEST_TIMEOUT) else {
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
-    match text.parse() {
-        Ok(ms) if (1..=REQUEST_TIMEOUT_MS_MAX).contains(&ms) => Ok(Some(Duration::from_millis(ms))),
-        _ => Err(FieldFault {
-            field: "cf-aig-request-timeout",
-            value: text.chars().take(64).collect(),
-            expected: "has to be a number of milliseconds from 1 to 86400000",
-        }),
-    }
+/// When a provider wants to be asked again, from now on (RFC 9110, 10.2.3); dates are ignored, as
+/// clocks differ.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let seconds: f64 = value.trim().parse().ok()?;
+    (0.0..=86_400.0)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
 }
 
-/// What the client says the request costs.
-///
-/// # Errors
-/// The text is no such price.
-pub fn custom_cost(headers: &HeaderMap) -> Result<Option<CustomCost>, FieldFault> {
-    let Some(value) = headers.get(CUSTOM_COST) else {
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    match text.parse() {
-        Ok(cost) => Ok(Some(cost)),
-        Err(_) => Err(FieldFault {
-            field: "cf-aig-custom-cost",
-            value: text::cut(&text, 128),
-            expected: "has to be JSON with total_cost, or with per_token_in and per_token_out",
-        }),
+/// Whether an answer with these fields may wait for its end: JSON, and short as far as they say.
+pub fn may_be_held(headers: &HeaderMap) -> bool {
+    if !intake::is_json(headers) {
+        return false;
     }
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    length.is_none_or(|length| length <= HELD_BYTES_MAX)
+}
+
+/// What an answer used and costs, as its head says it: all tokens in one number, and dollars.
+pub fn bill(bill: Option<&Bill>) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(bill) = bill.filter(|bill| bill.usage_source == UsageSource::Reported) else {
+        return Vec::new();
+    };
+    let mut fields = vec![(TOKENS, HeaderValue::from(bill.tokens()))];
+    let cost = bill
+        .cost
+        .map(|cost| HeaderValue::try_from(cost.to_string()));
+    fields.extend(
+        cost.and_then(std::result::Result::ok)
+            .map(|cost| (COST, cost)),
+    );
+    fields
 }
 
 /// Whether a body of this type comes in pieces.

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::exchange::Verdict;
 use super::surroundings::Surroundings;
-use super::{intake, pipeline, reply};
+use super::{intake, judge, own_answer, pipeline, reply, settle};
 use crate::stage::Stages;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -35,13 +35,13 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         if reply::is_preflight(session.req_header()) {
-            pipeline::preflight(session, context).await;
+            own_answer::preflight(session, context).await;
             return Ok(true);
         }
         match pipeline::admit(session, context, &self.surroundings).await {
             Ok(()) => Ok(false),
             Err(refusal) => {
-                pipeline::refuse(session, context, &refusal).await;
+                own_answer::refuse(session, context, &refusal).await;
                 Ok(true)
             }
         }
@@ -52,8 +52,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let client_is_sending = !session.as_downstream_mut().is_body_done();
-        pipeline::attempt(context, &self.surroundings, client_is_sending).await
+        pipeline::attempt(session, context, &self.surroundings).await
     }
 
     async fn upstream_request_filter(
@@ -65,14 +64,26 @@ impl ProxyHttp for Gateway {
         pipeline::dress(context, head)
     }
 
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _last: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        if let Some(exchange) = context.exchange() {
+            exchange.dress_body(body);
+        }
+        Ok(())
+    }
+
     async fn upstream_response_filter(
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        pipeline::accept(&session.req_header().method, context, head);
-        Ok(())
+        pipeline::accept(&session.req_header().method, context, head)
     }
 
     fn upstream_response_body_filter(
@@ -82,7 +93,7 @@ impl ProxyHttp for Gateway {
         last: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        pipeline::answer_body(context, piece.as_deref().unwrap_or_default(), last);
+        pipeline::answer_body(context, piece, last)?;
         Ok(None)
     }
 
@@ -102,7 +113,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let verdict = pipeline::judge_dial(context, &error);
+        let verdict = judge::dial(context, &error);
         error.set_retry(verdict == Verdict::TryNext);
         error
     }
@@ -116,8 +127,11 @@ impl ProxyHttp for Gateway {
         client_reused: bool,
     ) -> Box<Error> {
         error.retry.decide_reuse(client_reused);
-        let stale = client_reused && error.retry() && intake::can_send_again(session, context);
-        let verdict = pipeline::judge_error(context, &error, stale);
+        let again = context.seat().cloned();
+        let again = again.is_some_and(|seat| intake::can_send_again(session, &seat));
+        let stale = client_reused && error.retry() && again;
+        let untouched = session.response_written().is_none();
+        let verdict = judge::error(context, &error, stale, untouched);
         error.set_retry(verdict == Verdict::TryNext);
         error
     }
@@ -128,8 +142,8 @@ impl ProxyHttp for Gateway {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let refusal = pipeline::refusal_of(context, error);
-        let answered = pipeline::refuse(session, context, &refusal).await;
+        let refusal = own_answer::refusal_of(context, error);
+        let answered = own_answer::refuse(session, context, &refusal).await;
         FailToProxy {
             error_code: refusal.face().status,
             can_reuse_downstream: answered,
@@ -137,7 +151,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        pipeline::settle(session, context, error);
+        settle::settle(session, context, error);
     }
 
     // What went wrong stands in the request log; Pingora need not say it again.

@@ -1,7 +1,7 @@
 //! Reads the client's body whole, within its bounds.
 
-use super::context::Context;
-use super::refusal::BodyFault;
+use super::faults::BodyFault;
+use super::seat::Seat;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
@@ -49,9 +49,20 @@ pub fn leaves_too_much(session: &mut Session) -> bool {
 }
 
 /// Whether another connection can get the same request: its body is held, or it has none.
-pub fn can_send_again(session: &mut Session, context: &Context) -> bool {
-    context.seat().is_some_and(|seat| seat.body().is_some())
-        || session.as_downstream_mut().is_body_empty()
+pub fn can_send_again(session: &mut Session, seat: &Seat) -> bool {
+    seat.body().is_some() || session.as_downstream_mut().is_body_empty()
+}
+
+/// Lets time pass before the next attempt, unless the client leaves or the request's time is over.
+///
+/// # Errors
+/// Either of these.
+pub async fn wait(session: &mut Session, pause: Duration) -> pingora::Result<()> {
+    let idle = session.as_downstream_mut().read_body_or_idle(true);
+    match pingora_timeout::timeout(pause, idle).await {
+        Ok(Err(error)) => Err(error.into_down()),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
 }
 
 /// Reads the body to its end.

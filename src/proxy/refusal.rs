@@ -1,6 +1,8 @@
 //! Every stage's error, turned into status, code and words in one match.
 
 use super::failure::Failure;
+use super::faults::{BodyFault, FieldFault, HeadFault};
+use super::universal::{StepFault, UniversalFault};
 use crate::stage::auth::Unauthorized;
 use crate::stage::route::RouteError;
 use std::borrow::Cow;
@@ -20,47 +22,11 @@ pub enum Refusal {
     #[error(transparent)]
     Field(#[from] FieldFault),
     #[error(transparent)]
+    Universal(#[from] UniversalFault),
+    #[error(transparent)]
     Upstream(#[from] Failure),
     #[error("the gateway failed: {0}")]
     Internal(String),
-}
-
-/// What is wrong with a request's head.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum HeadFault {
-    #[error("the request is not valid HTTP: {0}")]
-    Malformed(Cow<'static, str>),
-    #[error("the request head did not arrive in time")]
-    Slow,
-    #[error("the request head is larger than {0} bytes (server.max_head)")]
-    TooLarge(u64),
-    #[error("the request has too many header fields")]
-    TooMany,
-    #[error("CONNECT is not supported")]
-    Connect,
-}
-
-/// A field of the gateway's own that cannot be understood.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{field}: {value}` {expected}")]
-pub struct FieldFault {
-    pub field: &'static str,
-    pub value: String,
-    pub expected: &'static str,
-}
-
-/// What is wrong with a request's body.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum BodyFault {
-    #[error("the request body is larger than {0} bytes (server.max_body)")]
-    TooLarge(u64),
-    #[error("the request body paused for too long (server.body_timeout)")]
-    Slow,
-    #[error("the request body is malformed: {0}")]
-    Malformed(String),
-    /// Nobody is left to be answered.
-    #[error("the client left before its request was complete")]
-    Gone,
 }
 
 /// The face of a refusal.
@@ -104,6 +70,12 @@ impl Refusal {
                 BodyFault::Malformed(_) | BodyFault::Gone => (400, 9400, "body", "Bad request"),
             },
             Self::Field(_) => (400, 9400, "head", "Bad request"),
+            Self::Universal(UniversalFault { fault, .. }) => match fault {
+                StepFault::Route(RouteError::Provider(_)) => {
+                    (400, 2008, "route", "Invalid provider")
+                }
+                _ => (400, 9400, "route", "Bad request"),
+            },
             Self::Upstream(failure) => match failure {
                 Failure::Resolve { .. } | Failure::Connect { .. } | Failure::Closed { .. } => (
                     502,
@@ -111,7 +83,7 @@ impl Refusal {
                     "upstream",
                     "Failed to get response from provider",
                 ),
-                Failure::Malformed { .. } | Failure::Cut { .. } => {
+                Failure::Malformed { .. } | Failure::Cut { .. } | Failure::Reported { .. } => {
                     (502, 9502, "upstream", "Invalid response from provider")
                 }
                 Failure::FirstByte { .. } => (504, 9504, "upstream", "Provider timed out"),

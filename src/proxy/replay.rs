@@ -8,7 +8,8 @@
 //! the real session inside. It is also where the deadlines of an exchange are kept, because Pingora
 //! polls it for as long as the exchange runs.
 
-use super::deadline::Deadlines;
+use super::gate::Held;
+use super::seat::Seat;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
@@ -21,59 +22,15 @@ use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, Result};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
-
-/// What the pipeline and the session share about one request.
-#[derive(Default)]
-pub struct Seat {
-    body: OnceLock<Bytes>,
-    pub deadlines: Deadlines,
-    close_after: AtomicBool,
-    finished: AtomicBool,
-    returned: Mutex<Option<ServerSession>>,
-}
-
-impl Seat {
-    /// Gives the session its body, which it sends from now on to every attempt. Only the first
-    /// call counts.
-    pub fn hold(&self, body: Bytes) {
-        let _ = self.body.set(body);
-    }
-
-    pub fn body(&self) -> Option<&Bytes> {
-        self.body.get()
-    }
-
-    /// Lets the answer say that the connection ends with it. To be called before its head is written.
-    pub fn close_after(&self) {
-        self.close_after.store(true, Ordering::Release);
-    }
-
-    /// The answer went out whole, also where Pingora would give the session up after an error.
-    pub fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
-    }
-
-    /// The real session after the request, and whether its answer went out whole.
-    pub fn take(&self) -> Option<(ServerSession, bool)> {
-        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((returned.take()?, self.finished.load(Ordering::Acquire)))
-    }
-}
-
-tokio::task_local! {
-    /// The seat of the request that the task serves: Pingora makes a request's context before it
-    /// shows the session, so the context finds its seat here.
-    pub static SEAT: Arc<Seat>;
-}
 
 /// The session in disguise.
 pub struct Replay {
     inner: Option<ServerSession>,
     seat: Arc<Seat>,
+    held: Held,
     /// One timer a request, set again only when a deadline comes nearer.
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -83,6 +40,7 @@ impl Replay {
         Self {
             inner: Some(inner),
             seat,
+            held: Held::default(),
             alarm: None,
         }
     }
@@ -101,7 +59,8 @@ impl Replay {
     async fn read_or_lapse(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         // Seen once: every event of the exchange asks anew, and an early alarm is no event.
         let Some((at, lapse)) = self.seat.deadlines.next(Instant::now()) else {
-            return self.inner_mut().read_body_or_idle(no_body_expected).await;
+            let seat = self.seat.clone();
+            return wait_for_client(self.inner_mut(), &seat, no_body_expected).await;
         };
         let at = at.into();
         loop {
@@ -116,7 +75,7 @@ impl Replay {
             };
             tokio::select! {
                 biased;
-                read = inner.read_body_or_idle(no_body_expected) => return read,
+                read = wait_for_client(inner, &self.seat, no_body_expected) => return read,
                 () = alarm.as_mut() => {
                     // The alarm may be that of an earlier deadline, since moved on.
                     if Instant::now() >= at.into_std() {
@@ -129,14 +88,25 @@ impl Replay {
     }
 }
 
+/// Waits until the client sends or leaves; where the answer is read on without it, its leaving is
+/// noted, and nothing comes from it any more.
+async fn wait_for_client(
+    inner: &mut ServerSession,
+    seat: &Seat,
+    no_body_expected: bool,
+) -> Result<Option<Bytes>> {
+    if !seat.has_left() {
+        match inner.read_body_or_idle(no_body_expected).await {
+            Err(_) if no_body_expected && seat.drains() => seat.leave(),
+            read => return read,
+        }
+    }
+    std::future::pending().await
+}
+
 impl Drop for Replay {
     fn drop(&mut self) {
-        let mut returned = self
-            .seat
-            .returned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *returned = self.inner.take();
+        self.seat.give_back(self.inner.take());
     }
 }
 
@@ -194,6 +164,9 @@ impl CustomSession for Replay {
     /// Pingora calls this at the end of a good answer and of an error alike; what becomes of the
     /// connection is the door's decision.
     async fn finish(&mut self) -> Result<()> {
+        if self.seat.has_left() {
+            return Ok(());
+        }
         self.inner_mut().finish_body().await?;
         self.seat.finish();
         Ok(())
@@ -210,7 +183,7 @@ impl CustomSession for Replay {
     }
 
     async fn write_response_header(&mut self, resp: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        if self.seat.close_after.load(Ordering::Acquire) {
+        if self.seat.closes_after() {
             self.inner_mut().set_keepalive(None);
         }
         self.inner_mut().write_response_header(resp).await
@@ -229,7 +202,21 @@ impl CustomSession for Replay {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        self.inner_mut().response_duplex_vec(tasks).await
+        let Some(tasks) = self.held.pass(tasks, &self.seat.gate) else {
+            return Ok(false);
+        };
+        let ended = tasks.iter().any(HttpTask::is_end);
+        let failed = |task: &HttpTask| matches!(task, HttpTask::Failed(_));
+        if !self.seat.drains() || tasks.iter().any(failed) {
+            return self.inner_mut().response_duplex_vec(tasks).await;
+        }
+        if !self.seat.has_left() {
+            match self.inner_mut().response_duplex_vec(tasks).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.seat.leave(),
+            }
+        }
+        Ok(ended)
     }
 
     fn proxy_tasks_enabled(&self) -> bool {

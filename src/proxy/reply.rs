@@ -26,6 +26,8 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
 /// What every answer of ours carries beside its body.
 pub struct Stamp<'a> {
     pub id: RequestId,
+    /// The position of the step that answered, from 0.
+    pub step: usize,
     /// The client's own id for the event, where it sent one.
     pub event_id: Option<&'a str>,
     pub metadata_faults: Option<&'a Faults>,
@@ -120,7 +122,7 @@ pub fn stamp(head: &mut ResponseHeader, stamp: &Stamp<'_>) -> Result<()> {
     head.insert_header(EVENT_ID, event_id(stamp, &id))?;
     head.insert_header(REQUEST_ID, id.clone())?;
     head.insert_header(LOG_ID, id)?;
-    head.insert_header(STEP, HeaderValue::from_static("0"))?;
+    head.insert_header(STEP, HeaderValue::from(stamp.step))?;
     head.insert_header(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
     if let Some(faults) = stamp.metadata_faults.filter(|faults| !faults.is_empty()) {
         head.append_header(WARNING, faults.to_string())?;

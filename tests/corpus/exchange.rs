@@ -1,76 +1,18 @@
-//! One recorded exchange, as it stands in the corpus and as it is replayed.
+//! How a recorded exchange is replayed: to which address, in which pieces, packed or not.
 
-use crate::support;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+pub use crate::support::corpus::Exchange;
+
+use crate::support::packing::Packing;
+use crate::support::{corpus, random_sizes};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-
-/// Fields that belong to a connection or to a body's framing, which the replay has its own of.
-const OF_THE_CONNECTION: [&str; 11] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// A body below this size is sometimes sent byte by byte.
 const SMALL: usize = 1 << 10;
 
-pub type Fields = Vec<(String, String)>;
-
-#[derive(Deserialize)]
-pub struct Exchange {
-    pub id: String,
-    pub provider: String,
-    pub method: String,
-    pub url: String,
-    pub status: u16,
-    pub streaming: bool,
-    #[serde(deserialize_with = "fields")]
-    pub request_headers: Fields,
-    #[serde(rename = "request_body_b64", deserialize_with = "bytes")]
-    pub request_body: Vec<u8>,
-    #[serde(deserialize_with = "fields")]
-    pub response_headers: Fields,
-    #[serde(rename = "response_body_b64", deserialize_with = "bytes")]
-    pub response_body: Vec<u8>,
-    pub expected: Option<Expected>,
-}
-
-/// What the provider reported, brought to one meaning.
-#[derive(Deserialize)]
-pub struct Expected {
-    pub family: String,
-    pub norm: Option<BTreeMap<String, Option<u64>>>,
-    #[serde(default)]
-    pub raw_usage: Value,
-}
-
 /// Every exchange by its id, or nothing where the corpus is not at hand.
 pub fn load() -> Option<BTreeMap<String, Exchange>> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/dev.jsonl");
-    let path = std::env::var_os("TOLLGATE_CORPUS");
-    let path = path.map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let Ok(file) = File::open(&path) else {
-        println!("skipped: {} absent", path.display());
-        return None;
-    };
-    let lines = BufReader::new(file).lines();
-    let exchanges = lines.map(|line| serde_json::from_str::<Exchange>(&line.unwrap()).unwrap());
     let mut all = BTreeMap::new();
-    for exchange in exchanges {
+    for exchange in corpus::open()? {
         let twin = all.insert(exchange.id.clone(), exchange);
         assert!(twin.is_none(), "an id stands for two exchanges");
     }
@@ -102,22 +44,19 @@ impl Exchange {
             _ => 9000,
         };
         let max = max.max(total / 400);
-        support::random_sizes(total, max, seed)
+        random_sizes(total, max, seed)
     }
-}
 
-fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(from)?;
-    Ok(BASE64_STANDARD.decode(text).unwrap())
-}
-
-/// What is to be sent of the fields. Some recorders let the next line run into a value.
-fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Fields, D::Error> {
-    let mut fields = Fields::deserialize(from)?;
-    fields.retain(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str()));
-    for (_, value) in &mut fields {
-        let end = value.find('\n').unwrap_or(value.len());
-        value.truncate(end);
+    /// The same, its answer packed in the encoding that is its turn.
+    pub fn packed(mut self) -> Self {
+        let packings = [Packing::Gzip, Packing::Brotli, Packing::Zstd];
+        let turn = self.seed() / 4 % packings.len() as u64;
+        let packing = packings[turn as usize];
+        if !self.response_body.is_empty() {
+            self.response_body = packing.pack(&self.response_body);
+            let field = ("content-encoding".to_owned(), packing.name().to_owned());
+            self.response_headers.push(field);
+        }
+        self
     }
-    Ok(fields)
 }

@@ -28,6 +28,7 @@ fn is_root(path: &str) -> bool {
         ["src", file] => ["lib.rs", "main.rs"].contains(file),
         ["tests" | "benches", file] => file.ends_with(".rs"),
         ["tests" | "benches", _, "main.rs"] => true,
+        ["tests", "fuzz", "property.rs"] | ["tests", "fuzz", "targets", _] => true,
         _ => false,
     }
 }

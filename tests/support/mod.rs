@@ -4,20 +4,21 @@
 #![expect(dead_code, reason = "each test file uses the part that it needs")]
 
 pub mod client;
+pub mod corpus;
 pub mod gateway;
 pub mod h2;
 pub mod mock;
+pub mod packing;
 pub mod process;
 pub mod request;
 pub mod tls;
 pub mod tls_provider;
 pub mod wait;
 
-pub use gateway::Setup;
-pub use request::Request;
-
-/// An alias, which unlike a `use` may stay unused.
+// Aliases, which unlike a `use` may stay unused.
 pub type Mock = mock::Mock;
+pub type Request = request::Request;
+pub type Setup = gateway::Setup;
 
 /// A small chat request.
 pub const CHAT: &str =
@@ -26,6 +27,17 @@ pub const CHAT: &str =
 pub const CHAT_STREAM: &str = r#"{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Say naïve in 東京."}]}"#;
 /// Where they go.
 pub const CHAT_PATH: &str = "/v1/acc/default/openai/chat/completions";
+
+/// A path at which the mock can be reached whatever is asked for.
+pub const ECHO_PATH: &str = "/v1/acc/default/custom-echo/anything";
+
+/// What the provider received.
+pub fn echo(gateway: &gateway::Gateway, request: Request) -> serde_json::Value {
+    let what = String::from_utf8_lossy(&request.head()).into_owned();
+    let answer = gateway.send(&request.mock("echo"));
+    assert_eq!(answer.status, 200, "{what}{}", answer.text());
+    answer.json()
+}
 
 /// Bytes that look random and are the same for the same seed.
 pub fn noise(length: usize, seed: u64) -> Vec<u8> {

@@ -1,3 +1,5 @@
 //! OpenAI and the many that speak as it does.
 
+pub mod include_usage;
 pub mod usage;
+pub mod usage_filter;

@@ -1,34 +1,8 @@
-//! The readers at every split, on noise, and on bodies that want too much.
+//! What the readers make of single answers, and of bodies that want too much.
 
 use std::io::Read;
 
-use proptest::prelude::*;
-
 use super::*;
-
-const DIALECTS: [Option<Dialect>; 13] = [
-    None,
-    Some(Dialect::Openai),
-    Some(Dialect::Anthropic),
-    Some(Dialect::Gemini),
-    Some(Dialect::Bedrock),
-    Some(Dialect::Cohere),
-    Some(Dialect::WorkersAi),
-    Some(Dialect::Huggingface),
-    Some(Dialect::Replicate),
-    Some(Dialect::Elevenlabs),
-    Some(Dialect::Deepgram),
-    Some(Dialect::Cartesia),
-    Some(Dialect::Ollama),
-];
-
-const CONTENT_TYPES: [&str; 5] = [
-    "application/json",
-    "text/event-stream",
-    "application/x-ndjson",
-    "application/vnd.amazon.eventstream",
-    "",
-];
 
 fn begin(dialect: Option<Dialect>, content_type: &str, encoding: &str) -> Reader {
     let header = |name: &str| match name {
@@ -52,76 +26,6 @@ fn read(dialect: Option<Dialect>, content_type: &str, chunks: &[&[u8]]) -> Readi
         reader.read(chunk);
     }
     reader.finish()
-}
-
-/// Snippets of which answers are made, whole and broken.
-fn snippet() -> impl Strategy<Value = Vec<u8>> {
-    let known = prop::sample::select(vec![
-        "data: ",
-        "\n\n",
-        "\r\n",
-        "event: output\n",
-        "[DONE]",
-        "{",
-        "}",
-        "[",
-        "]",
-        "\"",
-        "\\",
-        ",",
-        ":",
-        "null",
-        "{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"cost\":0.1}}",
-        "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}",
-        "{\"usageMetadata\":{\"promptTokenCount\":5},\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\\\"b\"}]}}]}",
-        "{\"choices\":[{\"delta\":{\"content\":\"\\u4e2d\\\\\"}}],\"model\":\"m\"}",
-        "\"usage\":",
-        "\"choices\":[",
-        "\"delta\":",
-        "\"text\":",
-        "\"error\":{\"message\":\"x\"}",
-        "\"model\":\"m\"",
-        "12",
-        "1e9",
-        "-1",
-    ]);
-    prop_oneof![4 => known.prop_map(|text| text.as_bytes().to_vec()), 1 => prop::collection::vec(any::<u8>(), 0..8)]
-}
-
-proptest! {
-    #[test]
-    fn any_split_gives_the_same_reading(
-        parts in prop::collection::vec(snippet(), 0..24),
-        lens in prop::collection::vec(1_usize..9, 1..8),
-        dialect in prop::sample::select(DIALECTS.to_vec()),
-        content_type in prop::sample::select(CONTENT_TYPES.to_vec()),
-    ) {
-        let body = parts.concat();
-        let whole = read(dialect, content_type, &[&body]);
-        let mut chunks = Vec::new();
-        let mut rest = body.as_slice();
-        for len in lens.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
-            let (chunk, after) = rest.split_at((*len).min(rest.len()));
-            chunks.push(chunk);
-            rest = after;
-        }
-        prop_assert_eq!(read(dialect, content_type, &chunks), whole);
-    }
-
-    #[test]
-    fn noise_in_any_encoding_is_survived(
-        noise in prop::collection::vec(any::<u8>(), 0..300),
-        encoding in prop::sample::select(vec!["gzip", "deflate", "br", "zstd", "", "gzip, br"]),
-    ) {
-        let mut reader = begin(None, "", encoding);
-        for chunk in noise.chunks(7) {
-            reader.read(chunk);
-        }
-        reader.finish();
-    }
 }
 
 #[test]

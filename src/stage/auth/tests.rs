@@ -4,7 +4,7 @@ use super::config::Token;
 use super::*;
 use crate::base::secret::Secret;
 use crate::provider::catalogue::Catalogue;
-use crate::stage::route::{Bindings, Routes, Target};
+use crate::stage::route::{Bindings, Found, Routes, Target};
 use std::collections::BTreeMap;
 
 /// `Ok((key, spent))` of a request with `fields` to a gateway with one token `t-secret`.
@@ -23,7 +23,9 @@ fn check(required: bool, fields: &[(&str, &str)], expect: Result<(bool, Option<&
         host: None,
         local: None,
     };
-    let route = routes.find(target).unwrap();
+    let Found::Place(route) = routes.find(target).unwrap() else {
+        panic!("no provider in the path");
+    };
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();

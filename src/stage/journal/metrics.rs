@@ -30,7 +30,7 @@ pub struct Metrics {
     counts: Counts,
     spending: Spending,
     duration: HistogramVec,
-    first_byte: HistogramVec,
+    first_token: HistogramVec,
     overhead: Histogram,
     pub in_flight: IntGauge,
     pub streams_open: IntGauge,
@@ -51,9 +51,9 @@ impl Metrics {
                 "tollgate_request_duration_seconds",
                 "From a request's arrival to the end of its answer.",
             )?,
-            first_byte: histogram_vec(
+            first_token: histogram_vec(
                 "tollgate_first_token_seconds",
-                "From a streamed request's arrival to the first byte of the answer's body.",
+                "From a streamed request's arrival to the first token of the answer.",
             )?,
             overhead: Histogram::with_opts(
                 HistogramOpts::new(
@@ -92,7 +92,7 @@ impl Metrics {
             .set(1);
         self.registry.register(Box::new(build_info))?;
         self.registry.register(Box::new(self.duration.clone()))?;
-        self.registry.register(Box::new(self.first_byte.clone()))?;
+        self.registry.register(Box::new(self.first_token.clone()))?;
         self.registry.register(Box::new(self.overhead.clone()))?;
         self.registry.register(Box::new(self.in_flight.clone()))?;
         self.registry
@@ -114,19 +114,22 @@ impl Metrics {
         let gateway = record.asked.gateway.as_deref().unwrap_or_default();
         let provider = record.asked.provider.as_deref().unwrap_or_default();
         let model = record.asked.model.as_deref();
-        let model = model.map_or("", |model| self.model_label(model, record.success()));
+        let model = model.map_or("", |model| self.model_label(model, record.was_served()));
         self.counts.observe([gateway, provider, model], record);
-        if let Some(bill) = record.bill() {
-            self.spending.observe([gateway, provider, model], bill);
-        }
         let labels = [gateway, provider];
         let seconds = record.duration.as_secs_f64();
         self.duration.with_label_values(&labels).observe(seconds);
-        if let (true, Some(first)) = (record.asked.stream, record.answered.first_byte) {
+        if let (true, Some(first)) = (record.asked.stream, record.ttft()) {
             let seconds = first.as_secs_f64();
-            self.first_byte.with_label_values(&labels).observe(seconds);
+            self.first_token.with_label_values(&labels).observe(seconds);
         }
         self.overhead.observe(record.overhead().as_secs_f64());
+        for attempt in &record.attempts {
+            if let Some(bill) = &attempt.bill {
+                let labels = [gateway, &*attempt.provider, model];
+                self.spending.observe(labels, bill);
+            }
+        }
     }
 
     /// A model may become a label only once a provider has answered for it, so that nobody can

@@ -51,7 +51,7 @@ pub struct AttemptRecord {
     pub status: Option<u16>,
     /// What went wrong, in words; none where an answer came.
     pub error: Option<String>,
-    /// What the provider reported, and what that costs.
+    /// What it used, and what that costs.
     pub bill: Option<Bill>,
     /// From the request's arrival to the attempt's start.
     pub started: Duration,
@@ -93,8 +93,12 @@ pub struct Answered {
     pub status: Option<u16>,
     pub content_type: Option<String>,
     pub bytes: u64,
+    /// The position of the step that answered, from 0.
+    pub step: usize,
     /// To the first byte of the provider's body.
     pub first_byte: Option<Duration>,
+    /// To the first generated text or call.
+    pub first_token: Option<Duration>,
     /// Stage and code of a refusal, `auth:2009`.
     pub refusal: Option<String>,
 }
@@ -142,9 +146,21 @@ impl Record {
         self.end == End::Complete && self.answered.status.is_some_and(|status| status < 400)
     }
 
-    /// What the attempt that answered used and costs.
-    pub fn bill(&self) -> Option<&Bill> {
-        self.attempts.last()?.bill.as_ref()
+    /// Whether a provider began a good answer, which shows that its model exists.
+    pub fn was_served(&self) -> bool {
+        let mut statuses = self.attempts.iter().filter_map(|attempt| attempt.status);
+        statuses.any(|status| status < 400)
+    }
+
+    /// What all attempts used and cost together.
+    pub fn bill(&self) -> Option<Bill> {
+        let bills = self.attempts.iter().filter_map(|attempt| attempt.bill);
+        bills.reduce(Bill::and)
+    }
+
+    /// To the first token; to the first byte where the answer's form does not show its tokens.
+    pub fn ttft(&self) -> Option<Duration> {
+        self.answered.first_token.or(self.answered.first_byte)
     }
 
     /// The time that neither the provider nor the client's upload took.
@@ -188,6 +204,8 @@ fn serialize_bill<S: Serializer>(
     map.serialize_entry("tokens_reasoning", &usage.reasoning)?;
     map.serialize_entry("tokens_audio_in", &usage.audio_input)?;
     map.serialize_entry("tokens_audio_out", &usage.audio_output)?;
+    let source = bill.map_or("none", |bill| bill.usage_source.name());
+    map.serialize_entry("usage_source", source)?;
     map.serialize_entry("cost", &bill.and_then(|bill| bill.cost))
 }
 
@@ -218,18 +236,16 @@ impl Serialize for Record {
         map.serialize_entry("cache", "off")?;
         map.serialize_entry("stream", &asked.stream)?;
         map.serialize_entry("duration", &milliseconds(self.duration))?;
-        map.serialize_entry("ttft", &answered.first_byte.map(milliseconds))?;
+        map.serialize_entry("ttft", &self.ttft().map(milliseconds))?;
         let bill = self.bill();
-        serialize_bill::<S>(&mut map, bill)?;
-        let source = if bill.is_some() { "reported" } else { "none" };
-        map.serialize_entry("usage_source", source)?;
-        let price = bill.map(|bill| bill.source);
+        serialize_bill::<S>(&mut map, bill.as_ref())?;
+        let price = bill.map(|bill| bill.price_source);
         map.serialize_entry("price_source", &price)?;
         map.serialize_entry("custom_cost", &(price == Some(PriceSource::Request)))?;
         map.serialize_entry("end", self.end.name())?;
         map.serialize_entry("refusal", &answered.refusal)?;
         map.serialize_entry("key", &asked.key.as_deref())?;
-        map.serialize_entry("step", &0)?;
+        map.serialize_entry("step", &answered.step)?;
         let event_id = asked.event_id.as_deref().unwrap_or(&id);
         map.serialize_entry("event_id", event_id)?;
         let metadata = Some(&asked.metadata).filter(|metadata| !metadata.is_empty());

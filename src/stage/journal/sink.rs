@@ -25,7 +25,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The queue's near end.
 pub struct Sink {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: JoinHandle<()>,
     thread: thread::Thread,
 }
 
@@ -61,7 +61,7 @@ impl Sink {
         Ok(Self {
             shared,
             thread: writer.thread().clone(),
-            writer: Mutex::new(Some(writer)),
+            writer,
         })
     }
 
@@ -89,14 +89,9 @@ impl Sink {
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::Release);
         self.thread.unpark();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
         let until = Instant::now() + CLOSE_MAX;
-        while writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < until
-        {
+        // Whoever closes it second waits as well.
+        while !self.writer.is_finished() && Instant::now() < until {
             thread::park_timeout(Duration::from_millis(5));
         }
     }

@@ -1,70 +1,113 @@
 //! What requests used and cost, as metrics.
 
-use crate::stage::meter::Bill;
+use crate::base::money::NanoUsd;
+use crate::llm::usage::Usage;
+use crate::stage::meter::{Bill, UsageSource};
 use prometheus::{CounterVec, IntCounterVec, Opts, Registry};
 
 /// The instruments of tokens and money.
 pub struct Spending {
+    all: Spent,
+    /// The part of it that was told from bytes.
+    estimated: Spent,
+    unpriced: IntCounterVec,
+}
+
+/// Tokens, and what they cost.
+struct Spent {
     tokens: IntCounterVec,
     cost: CounterVec,
-    unpriced: IntCounterVec,
 }
 
 impl Spending {
     /// # Errors
     /// Two instruments have one name.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let spending = Self {
-            tokens: IntCounterVec::new(
-                Opts::new(
-                    "tollgate_tokens_total",
-                    "Tokens that providers reported; cached_input, cache_write and reasoning are parts.",
-                ),
-                &["gateway", "provider", "model", "kind"],
-            )?,
-            cost: CounterVec::new(
-                Opts::new(
-                    "tollgate_cost_usd_total",
-                    "What requests cost, where that is known.",
-                ),
-                &["gateway", "provider", "model"],
-            )?,
-            unpriced: IntCounterVec::new(
-                Opts::new(
-                    "tollgate_unpriced_total",
-                    "Requests with reported usage whose model has no known price.",
-                ),
-                &["gateway", "provider", "model"],
-            )?,
-        };
-        registry.register(Box::new(spending.tokens.clone()))?;
-        registry.register(Box::new(spending.cost.clone()))?;
-        registry.register(Box::new(spending.unpriced.clone()))?;
-        Ok(spending)
+        let all = Spent::register(
+            registry,
+            [
+                "tollgate_tokens_total",
+                "Tokens used; cached_input, cache_write and reasoning are parts.",
+            ],
+            [
+                "tollgate_cost_usd_total",
+                "What requests cost, where that is known.",
+            ],
+        )?;
+        let estimated = Spent::register(
+            registry,
+            [
+                "tollgate_estimated_tokens_total",
+                "The part of tollgate_tokens_total that was estimated: the provider did not report it.",
+            ],
+            [
+                "tollgate_estimated_cost_usd_total",
+                "The part of tollgate_cost_usd_total that rests on estimated tokens.",
+            ],
+        )?;
+        let unpriced = IntCounterVec::new(
+            Opts::new(
+                "tollgate_unpriced_total",
+                "Attempts that used something, by models that have no known price.",
+            ),
+            &["gateway", "provider", "model"],
+        )?;
+        registry.register(Box::new(unpriced.clone()))?;
+        Ok(Self {
+            all,
+            estimated,
+            unpriced,
+        })
     }
 
     /// Counts a bill; the labels are gateway, provider and model.
-    pub fn observe(&self, [gateway, provider, model]: [&str; 3], bill: &Bill) {
+    pub fn observe(&self, labels: [&str; 3], bill: &Bill) {
+        self.all.add(labels, &bill.usage, bill.cost);
+        if bill.usage_source == UsageSource::Estimated {
+            self.estimated.add(labels, &bill.usage, bill.cost);
+        }
+        if bill.cost.is_none() {
+            self.unpriced.with_label_values(&labels).inc();
+        }
+    }
+}
+
+impl Spent {
+    /// Names and help texts of both.
+    fn register(
+        registry: &Registry,
+        [tokens, tokens_help]: [&str; 2],
+        [cost, cost_help]: [&str; 2],
+    ) -> Result<Self, prometheus::Error> {
+        let tokens = Opts::new(tokens, tokens_help);
+        let cost = Opts::new(cost, cost_help);
+        let spent = Self {
+            tokens: IntCounterVec::new(tokens, &["gateway", "provider", "model", "kind"])?,
+            cost: CounterVec::new(cost, &["gateway", "provider", "model"])?,
+        };
+        registry.register(Box::new(spent.tokens.clone()))?;
+        registry.register(Box::new(spent.cost.clone()))?;
+        Ok(spent)
+    }
+
+    fn add(&self, labels: [&str; 3], usage: &Usage, cost: Option<NanoUsd>) {
+        let [gateway, provider, model] = labels;
         let kinds = [
-            ("input", bill.usage.input),
-            ("output", bill.usage.output),
-            ("cached_input", bill.usage.cached_input),
-            ("cache_write", bill.usage.cache_write),
-            ("reasoning", bill.usage.reasoning),
+            ("input", usage.input),
+            ("output", usage.output),
+            ("cached_input", usage.cached_input),
+            ("cache_write", usage.cache_write),
+            ("reasoning", usage.reasoning),
         ];
         for (kind, count) in kinds {
-            let labels = [gateway, provider, model, kind];
             if let Some(count) = count.filter(|count| *count > 0) {
+                let labels = [gateway, provider, model, kind];
                 self.tokens.with_label_values(&labels).inc_by(count);
             }
         }
-        let labels = [gateway, provider, model];
-        match bill.cost {
-            Some(cost) => {
-                let dollars = cost.dollars();
-                self.cost.with_label_values(&labels).inc_by(dollars);
-            }
-            None => self.unpriced.with_label_values(&labels).inc(),
+        if let Some(cost) = cost {
+            let dollars = cost.dollars();
+            self.cost.with_label_values(&labels).inc_by(dollars);
         }
     }
 }

@@ -1,7 +1,29 @@
-//! What a user writes under `gateways.NAME.timeout`.
+//! What a user writes under `gateways.NAME` about the asking of providers.
 
 use crate::base::period::Period;
 use serde::Deserialize;
+
+/// What becomes of a provider's answer when its client leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnClientGone {
+    /// The provider is stopped; what was used is estimated.
+    #[default]
+    Stop,
+    /// The answer is read to its end, within the timeouts, for an exact bill.
+    Drain,
+}
+
+/// Whether streams are asked for their usage where they tell it only then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct IncludeUsage(pub bool);
+
+impl Default for IncludeUsage {
+    fn default() -> Self {
+        Self(true)
+    }
+}
 
 /// How long a provider may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

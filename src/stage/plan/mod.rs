@@ -1,19 +1,19 @@
-//! From a route to the plan: which targets are tried, in order, and how long each may take.
+//! From a route to the plan: which targets are tried, in order, how often, and how long each may take.
 
 pub mod config;
+pub mod fault;
+pub mod retry;
+mod steps;
+pub mod target;
 
-use crate::provider::place::Place;
-use crate::stage::route::Route;
-use config::Timeout;
+use crate::stage::route::Gateway;
+use config::{IncludeUsage, OnClientGone, Timeout};
+use fault::Fault;
+use retry::Retry;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// One place that an attempt is made at.
-#[derive(Debug)]
-pub struct Target {
-    pub provider: Arc<str>,
-    pub place: Place,
-}
+use steps::Steps;
+use target::{Step, Target};
 
 /// How long the stretches of one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,48 +24,87 @@ pub struct Patience {
     pub total: Duration,
 }
 
-/// The targets of one request, in the order in which they are tried.
+/// The attempts of one request, in the order in which they are made.
 #[derive(Debug)]
 pub struct Plan {
-    pub patience: Patience,
-    targets: std::vec::IntoIter<Target>,
+    pub on_client_gone: OnClientGone,
+    /// Whether streams are asked for their usage where they tell it only then.
+    pub include_usage: bool,
+    patience: Patience,
+    steps: Steps,
 }
 
 impl Plan {
-    /// The next target that was not tried yet.
-    pub fn next_target(&mut self) -> Option<Target> {
-        self.targets.next()
+    /// How long the present target may take.
+    pub fn patience(&self) -> Patience {
+        let mut patience = self.patience;
+        if let Some(first_byte) = self.steps.first_byte() {
+            patience.first_byte = first_byte;
+            patience.connect = patience.connect.min(first_byte);
+        }
+        patience
+    }
+
+    /// The target of the next attempt, and how long to wait before it; `None` where nothing is left.
+    pub fn next_target(&mut self) -> Option<(Arc<Target>, Duration)> {
+        self.steps.next_target()
+    }
+
+    /// Whether an attempt that fails so would be followed by another one.
+    pub fn would_go_on(&self, fault: Fault) -> bool {
+        self.steps.would_go_on(fault)
+    }
+
+    /// Whether any failure at all would be.
+    pub fn may_go_on(&self) -> bool {
+        self.would_go_on(Fault::Closed)
+    }
+
+    /// An attempt failed: decides what [`Plan::next_target`] gives, within `left`, the time that the whole
+    /// request still has. `retry_after` is when the provider wants to be asked again. Returns
+    /// whether there is anything left to try.
+    pub fn fail(&mut self, fault: Fault, retry_after: Option<Duration>, left: Duration) -> bool {
+        self.steps.fail(fault, retry_after, left)
     }
 }
 
 /// The rules of all gateways.
 pub struct Plans {
-    gateways: Vec<Patience>,
+    gateways: Vec<Rule>,
+}
+
+/// One gateway's rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    pub patience: Patience,
+    pub retry: Retry,
+    pub on_client_gone: OnClientGone,
+    pub include_usage: IncludeUsage,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::from(&Timeout::default())
+    }
 }
 
 impl Plans {
     /// One rule a gateway, in the order of the gateways.
-    pub fn build<'a>(gateways: impl Iterator<Item = &'a Timeout>) -> Self {
+    pub fn build(gateways: impl Iterator<Item = Rule>) -> Self {
         Self {
-            gateways: gateways.map(Patience::from).collect(),
+            gateways: gateways.collect(),
         }
     }
 
-    /// `request_timeout` is the client's own time to the first byte; it wins over the gateway's.
-    pub fn plan(&self, route: Route, request_timeout: Option<Duration>) -> Plan {
-        let known = route.gateway.of(&self.gateways).copied();
-        let mut patience = known.unwrap_or_else(|| Patience::from(&Timeout::default()));
-        if let Some(first_byte) = request_timeout {
-            patience.first_byte = first_byte;
-            patience.connect = patience.connect.min(first_byte);
-        }
-        let target = Target {
-            provider: route.provider.slug.clone(),
-            place: route.place,
-        };
+    /// The plan for these steps at a gateway.
+    pub fn plan(&self, gateway: &Gateway, steps: Vec<Step>) -> Plan {
+        let rule = gateway.of(&self.gateways).copied();
+        let rule = rule.unwrap_or_default();
         Plan {
-            patience,
-            targets: vec![target].into_iter(),
+            on_client_gone: rule.on_client_gone,
+            include_usage: rule.include_usage.0,
+            patience: rule.patience,
+            steps: Steps::new(steps, rule.retry),
         }
     }
 }

@@ -34,6 +34,22 @@ pub struct Route {
     pub place: Place,
 }
 
+/// The part of a target before the provider: all that the universal endpoint's has.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// The account segment of the long form; any is accepted.
+    pub account: Option<String>,
+    pub gateway: Gateway,
+}
+
+/// Where a target leads.
+#[derive(Debug)]
+pub enum Found {
+    Place(Route),
+    /// The gateway itself, whose universal endpoint this is.
+    Universal(Trunk),
+}
+
 /// What routing looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -111,7 +127,7 @@ impl Routes {
     ///
     /// # Errors
     /// The path leads nowhere; what it did say comes with the error.
-    pub fn find(&self, target: Target<'_>) -> Result<Route, Box<Lost>> {
+    pub fn find(&self, target: Target<'_>) -> Result<Found, Box<Lost>> {
         let lost = |account: Option<&str>, gateway, error| {
             let account = account.map(str::to_owned);
             Box::new(Lost {
@@ -141,23 +157,47 @@ impl Routes {
                 (None, bound.ok_or_else(none)?, path)
             }
         };
-        let (slug, rest) = split(rest);
-        let found = self.catalogue.provider(slug);
-        let error = if slug.is_empty() {
-            RouteError::Path
-        } else {
-            RouteError::Provider(shorten(slug))
-        };
-        let provider = found.ok_or_else(|| lost(account, Some(gateway.clone()), error))?;
-        let place = provider.place(rest.trim_start_matches('/'), account);
-        let place = place
-            .map_err(|fault| lost(account, Some(gateway.clone()), RouteError::Place(fault)))?;
-        Ok(Route {
+        let trunk = Trunk {
             account: account.map(str::to_owned),
             gateway: gateway.clone(),
-            provider: provider.clone(),
+        };
+        let (slug, rest) = split(rest);
+        if slug.is_empty() && rest.is_empty() {
+            return Ok(Found::Universal(trunk));
+        }
+        let (provider, place) = match self.place(&trunk, slug, rest) {
+            Ok(found) => found,
+            Err(error) => return Err(lost(account, Some(trunk.gateway), error)),
+        };
+        Ok(Found::Place(Route {
+            account: trunk.account,
+            gateway: trunk.gateway,
+            provider,
             place,
-        })
+        }))
+    }
+
+    /// The place of a provider's endpoint, given without the query.
+    ///
+    /// # Errors
+    /// No such provider, or the path leads nowhere there.
+    pub fn place(
+        &self,
+        trunk: &Trunk,
+        slug: &str,
+        endpoint: &str,
+    ) -> Result<(Arc<Provider>, Place), RouteError> {
+        let endpoint = endpoint.trim_start_matches('/');
+        if slug.is_empty() {
+            return Err(RouteError::Path);
+        }
+        if is_malformed(&format!("/{endpoint}")) {
+            return Err(RouteError::Malformed);
+        }
+        let found = self.catalogue.provider(slug);
+        let provider = found.ok_or_else(|| RouteError::Provider(shorten(slug)))?;
+        let place = provider.place(endpoint, trunk.account.as_deref())?;
+        Ok((provider.clone(), place))
     }
 
     /// The gateway that short paths mean here: the host's, else the listener's.
@@ -245,7 +285,8 @@ mod tests {
             local: local.map(|address| address.parse().unwrap()),
         };
         let found = match routes().find(target) {
-            Ok(route) => format!(
+            Ok(Found::Universal(trunk)) => format!("{} universal", trunk.gateway.name),
+            Ok(Found::Place(route)) => format!(
                 "{} {} {}{}",
                 route.gateway.name, route.provider.slug, route.place.origin, route.place.path
             ),
@@ -287,15 +328,12 @@ mod tests {
             None,
             "no such provider: `compat`",
         );
+        for path in ["/v1/acc/default", "/v1/acc/default/"] {
+            check(path, None, None, "default universal");
+        }
+        check("/", Some("ai.example.com"), None, "team universal");
         let nothing = "nothing here; expected /v1/{account}/{gateway}/{provider}/…";
-        for path in [
-            "/",
-            "/v1",
-            "/v1/acc",
-            "/v1/acc/default",
-            "/v1//default/openai/x",
-            "/openai/x",
-        ] {
+        for path in ["/", "/v1", "/v1/acc", "/v1//default/openai/x", "/openai/x"] {
             check(path, None, None, nothing);
         }
     }

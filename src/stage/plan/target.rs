@@ -1,0 +1,44 @@
+//! Where attempts are made, and with what.
+
+use super::retry::Wish;
+use crate::provider::place::{Place, Provider};
+use crate::provider::prices::custom::CustomCost;
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One place that attempts are made at.
+#[derive(Debug)]
+pub struct Target {
+    pub provider: Arc<Provider>,
+    pub place: Place,
+    /// The model that is asked there, where path or body say so.
+    pub model: Option<String>,
+    /// The position in the request's own list of steps, from 0.
+    pub step: usize,
+    /// Whether the answer is asked for in pieces.
+    pub streams: bool,
+    /// What the client says it costs.
+    pub custom_cost: Option<CustomCost>,
+    /// A request of its own, in place of the client's.
+    pub own: Option<Own>,
+}
+
+/// What a step sends in place of the client's header fields and body.
+#[derive(Debug)]
+pub struct Own {
+    pub headers: HeaderMap,
+    /// The path's query with its `?`, empty where there is none.
+    pub query: String,
+    pub body: Bytes,
+}
+
+/// A target, and what the client wishes for it.
+#[derive(Debug)]
+pub struct Step {
+    pub target: Target,
+    pub wish: Wish,
+    /// The client's own time to the first byte; it wins over the gateway's.
+    pub first_byte: Option<Duration>,
+}
