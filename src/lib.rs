@@ -8,7 +8,7 @@
 //! | 6 | `config`: the user's file |
 //! | 5 | `proxy`: the path of a request; `admin`: the keeper's window |
 //! | 4 | `stage`: decisions about one call |
-//! | 3 | `provider`: who speaks what, and where |
+//! | 3 | `provider`: who speaks what, and where; `store`: what is kept between requests |
 //! | 2 | `dialect`: how others spell the words |
 //! | 1 | `llm`: words of the trade |
 //! | 0 | `base`: words of the machine |
@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod admin;
 pub mod stage;
 pub mod provider;
+pub mod store;
 pub mod dialect;
 pub mod llm;
 pub mod base;

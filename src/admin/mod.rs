@@ -1,9 +1,16 @@
-//! The keeper's window: metrics and health, on a listener of its own.
+//! The keeper's window: metrics, health and limits, on a listener of its own.
 
+mod page;
+mod limits;
+
+use crate::base::secret::Secret;
+use crate::stage::Stages;
 use crate::stage::journal::metrics::Metrics;
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::{ALLOW, AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use page::{TEXT, page};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
@@ -27,9 +34,11 @@ impl Readiness {
 pub struct Admin {
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
+    pub stages: Arc<ArcSwap<Stages>>,
+    /// Who shows it may change things; without one nobody may.
+    pub token: Option<Secret>,
 }
 
-const TEXT: &str = "text/plain; charset=utf-8";
 /// The text exposition format's own media type.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -37,21 +46,24 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header();
+        if let Some(id) = head.uri.path().strip_prefix("/limits/")
+            && (head.method == Method::DELETE || head.method == Method::POST)
+        {
+            return match self.authorize(&head.headers) {
+                Ok(()) => limits::reset(&self.stages.load().limits, id),
+                Err(refused) => *refused,
+            };
+        }
         if head.method != Method::GET && head.method != Method::HEAD {
-            let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n".to_owned());
+            let use_get = "use GET; only DELETE /limits/ID changes anything\n".to_owned();
+            let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, use_get);
             let allowed = HeaderValue::from_static("GET, HEAD");
             refused.headers_mut().insert(ALLOW, allowed);
             return refused;
         }
         match head.uri.path() {
-            "/metrics" => match self.metrics.expose() {
-                Ok(text) => page(StatusCode::OK, EXPOSITION, text),
-                Err(fault) => page(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    TEXT,
-                    format!("{fault}\n"),
-                ),
-            },
+            "/metrics" => self.metrics(),
+            "/limits" => limits::list(&self.stages.load().limits),
             "/healthz" => page(StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" if self.readiness.is_ready() => {
                 page(StatusCode::OK, TEXT, "ready\n".to_owned())
@@ -62,19 +74,47 @@ impl ServeHttp for Admin {
                 "not ready\n".to_owned(),
             ),
             _ => {
-                let known = "not found; there are /metrics, /healthz and /readyz\n";
+                let known = "not found; there are /metrics, /healthz, /readyz and /limits\n";
                 page(StatusCode::NOT_FOUND, TEXT, known.to_owned())
             }
         }
     }
 }
 
-fn page(status: StatusCode, content_type: &'static str, text: String) -> Response<Vec<u8>> {
-    let length = HeaderValue::from(text.len());
-    let mut page = Response::new(text.into_bytes());
-    page.headers_mut().insert(CONTENT_LENGTH, length);
-    *page.status_mut() = status;
-    let content_type = HeaderValue::from_static(content_type);
-    page.headers_mut().insert(CONTENT_TYPE, content_type);
-    page
+impl Admin {
+    fn metrics(&self) -> Response<Vec<u8>> {
+        for (rule, ratio) in self.stages.load().limits.budgets() {
+            self.metrics.set_budget(&rule.gateway, &rule.name, ratio);
+        }
+        match self.metrics.expose() {
+            Ok(text) => page(StatusCode::OK, EXPOSITION, text),
+            Err(fault) => page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                TEXT,
+                format!("{fault}\n"),
+            ),
+        }
+    }
+
+    /// Whether a request may change things.
+    ///
+    /// # Errors
+    /// The answer that says why not.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), Box<Response<Vec<u8>>>> {
+        let Some(token) = &self.token else {
+            let mend = "nothing can be changed here; set server.admin_token in the configuration\n";
+            return Err(Box::new(page(StatusCode::FORBIDDEN, TEXT, mend.to_owned())));
+        };
+        let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
+        if shown.is_some_and(|shown| token.is(shown.trim_ascii())) {
+            return Ok(());
+        }
+        let mend = "show server.admin_token as `authorization: Bearer TOKEN`\n";
+        Err(Box::new(page(
+            StatusCode::UNAUTHORIZED,
+            TEXT,
+            mend.to_owned(),
+        )))
+    }
 }

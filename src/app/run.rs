@@ -39,7 +39,8 @@ const LINGER: Duration = Duration::from_millis(100);
 /// A socket, a certificate or the log cannot be opened.
 pub fn run(config: &Config) -> Result<()> {
     let metrics = Arc::new(Metrics::new()?);
-    let stages = assemble::stages(config, metrics.clone())?;
+    let counters = assemble::counters(config)?;
+    let stages = assemble::stages(config, metrics.clone(), counters)?;
     let stages = Arc::new(ArcSwap::from_pointee(stages));
     let readiness = Arc::new(Readiness::default());
     probe_addresses(config)?;
@@ -50,6 +51,8 @@ pub fn run(config: &Config) -> Result<()> {
     let admin = Admin {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        stages: stages.clone(),
+        token: config.server.admin_token.clone(),
     };
     let mut admin = Service::new("admin".to_owned(), admin);
     admin.threads = Some(1);
@@ -66,8 +69,15 @@ pub fn run(config: &Config) -> Result<()> {
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
-    stages.load().journal.flush();
+    flush(&stages);
     Ok(())
+}
+
+/// Writes out what is kept on disk.
+fn flush(stages: &ArcSwap<Stages>) {
+    let stages = stages.load();
+    stages.limits.counters.flush();
+    stages.journal.flush();
 }
 
 fn server_conf(config: &Config) -> ServerConf {
@@ -246,7 +256,7 @@ impl Signals {
                 // the log is flushed after that.
                 return;
             }
-            stages.load().journal.flush();
+            flush(&stages);
             end_process();
         });
         ShutdownSignal::GracefulTerminate

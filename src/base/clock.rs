@@ -1,5 +1,7 @@
 //! The time: one moment on the wall clock and on the clock that never jumps.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A moment on both clocks.
@@ -19,6 +21,28 @@ impl Moment {
 
     pub fn elapsed(&self) -> Duration {
         self.steady.elapsed()
+    }
+}
+
+/// Counts milliseconds, for what is compared and never shown; a test winds its own.
+#[derive(Clone, Debug)]
+pub enum Ticks {
+    Steady(Instant),
+    Wound(Arc<AtomicU64>),
+}
+
+impl Ticks {
+    pub fn steady() -> Self {
+        Self::Steady(Instant::now())
+    }
+
+    /// Milliseconds from this clock's beginning, and one: never 0, which can so mean never.
+    pub fn now_ms(&self) -> u64 {
+        let past_ms = match self {
+            Self::Steady(began) => u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Self::Wound(past_ms) => past_ms.load(Ordering::Acquire),
+        };
+        past_ms.saturating_add(1)
     }
 }
 

@@ -1,6 +1,7 @@
-//! Words of the machine: identifiers, clock, secrets, money, sizes and periods; std and the crates lack them.
+//! Words of the machine: identifiers, clock, secrets, money, counts, sizes and periods; std and the crates lack them.
 
 pub mod clock;
+pub mod count;
 pub mod id;
 pub mod money;
 pub mod period;

@@ -1,6 +1,9 @@
 //! A text that must never be shown: printed as `***`, compared in constant time, wiped when dropped.
 
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -22,7 +25,34 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The secret as a header field's value, after `scheme` and a blank where there is one. The
+    /// value is marked as sensitive, so it is not shown either.
+    ///
+    /// # Errors
+    /// No header field can carry the text.
+    pub fn header_value(&self, scheme: Option<&str>) -> Result<HeaderValue, InvalidHeaderValue> {
+        let mut value = match scheme {
+            None => HeaderValue::from_str(&self.0)?,
+            Some(scheme) => {
+                let text = Zeroizing::new(format!("{scheme} {}", self.0.as_str()));
+                HeaderValue::from_str(&text)?
+            }
+        };
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// A number that is the same for the same secret, in every process of this build; for spreading
+    /// things out, never to be shown.
+    pub fn spread(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        hasher.finish()
+    }
 }
+
+impl Eq for Secret {}
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {

@@ -1,6 +1,6 @@
 //! What the user wrote, whole.
 
-use crate::{provider, proxy, stage};
+use crate::{provider, proxy, stage, store};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ pub struct Config {
     /// `default` exists even where it is not named.
     pub gateways: BTreeMap<String, Gateway>,
     pub log: stage::journal::config::Config,
+    pub counters: store::counters::config::Config,
 }
 
 /// One gateway: a name in the URL with rules of its own.
@@ -23,8 +24,11 @@ pub struct Gateway {
     /// Host names whose requests use short paths (`/{provider}/…`) of this gateway.
     pub hosts: Vec<String>,
     pub auth: stage::auth::config::Config,
+    pub limits: Vec<stage::limit::config::Limit>,
     pub timeout: stage::plan::config::Timeout,
     pub retry: stage::plan::retry::Retry,
+    /// Tried in order where a request's own target failed.
+    pub fallback: Vec<stage::plan::config::Fallback>,
     pub on_client_gone: stage::plan::config::OnClientGone,
     pub include_usage: stage::plan::config::IncludeUsage,
     pub metadata: stage::metadata::config::Config,

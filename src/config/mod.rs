@@ -152,7 +152,12 @@ fn resolve_paths(config: &mut Config, folder: &Path) {
         stage::journal::config::Config::File(file) => Some(file),
         _ => None,
     };
-    for file in files.chain(&mut config.server.ca_file).chain(log) {
+    let counters = &mut config.counters.folder;
+    for file in files
+        .chain(&mut config.server.ca_file)
+        .chain(log)
+        .chain(counters)
+    {
         *file = folder.join(&*file);
     }
 }

@@ -175,8 +175,14 @@ impl<'t> Source<'t> {
             Inner::Map(entries, _) => {
                 for (name, entry) in entries {
                     // A listener's `key` is the path of a file; a token's `name` is for the log.
-                    let open = (key == "tls" && name == "key") || (secret && name == "name");
-                    if key == "tokens" && !matches!(name.as_str(), "name" | "token") {
+                    let open = (key == "tls" && name == "key")
+                        || (secret && matches!(name.as_str(), "name" | "weight"));
+                    let known = match key {
+                        "tokens" => matches!(name.as_str(), "name" | "token"),
+                        "keys" => matches!(name.as_str(), "name" | "key" | "weight"),
+                        _ => true,
+                    };
+                    if !known {
                         // A token with a colon in it looks like a key.
                         self.secrets.push(entry.key.clone());
                     }
@@ -199,7 +205,8 @@ fn range_at(ranges: &[Range<usize>], byte: usize) -> Option<&Range<usize>> {
 /// Whether a key, even misspelt, tells of a secret.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace(['_', '-'], "");
-    key.ends_with("key")
+    key.trim_end_matches('s').ends_with("key")
+        || strsim::osa_distance("keys", &key) <= 1
         || SECRET_WORDS.iter().any(|word| {
             key.contains(word) || strsim::osa_distance(word, key.trim_end_matches('s')) <= 2
         })

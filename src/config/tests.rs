@@ -17,6 +17,10 @@ server:
   max_body: 25MiB
 providers:
   custom-a: {base_url: \"http://10.0.0.5:8000/v1\", dialect: openai}
+  openai:
+    keys:
+      - zqsecretzq5
+      - {name: spare, key: 'zqsecretzq6', weight: 2}
 gateways:
   acme: &acme
     hosts: [ai.example]
@@ -68,15 +72,31 @@ fn the_annotated_file_shows_every_key() {
             "{server: {listen: [{address: '127.0.0.1:1', tls: {probe: }}]}}",
         ),
         ("provider", "{providers: {custom-a: {probe: }}}"),
+        (
+            "endpoint",
+            "{providers: {custom-a: {endpoints: [{probe: }]}}}",
+        ),
+        ("balance", "{providers: {custom-a: {balance: {probe: }}}}"),
+        ("breaker", "{providers: {custom-a: {breaker: {probe: }}}}"),
         ("gateway", "{gateways: {a: {probe: }}}"),
         ("auth", "{gateways: {a: {auth: {probe: }}}}"),
         ("timeout", "{gateways: {a: {timeout: {probe: }}}}"),
         ("retry", "{gateways: {a: {retry: {probe: }}}}"),
+        ("fallback", "{gateways: {a: {fallback: [{probe: }]}}}"),
         ("metadata", "{gateways: {a: {metadata: {probe: }}}}"),
+        ("limit", "{gateways: {a: {limits: [{probe: }]}}}"),
+        ("when", "{gateways: {a: {limits: [{when: {probe: }}]}}}"),
+        ("over", "{gateways: {a: {limits: [{over: {probe: }}]}}}"),
+        (
+            "wait",
+            "{gateways: {a: {limits: [{over: {wait: {probe: }}}]}}}",
+        ),
+        ("counters", "{counters: {probe: }}"),
         ("log", "{log: {probe: }}"),
     ];
     // An unknown key of a token is not named, since it may be the token itself.
     assert!(ANNOTATED.contains("- name: ") && ANNOTATED.contains("  token: "));
+    assert!(ANNOTATED.contains("name: spare, key: ") && ANNOTATED.contains("weight: 2"));
     let mut seen = 0;
     for (part, text) in probes {
         let faults = read(text).unwrap_err();
@@ -91,14 +111,15 @@ fn the_annotated_file_shows_every_key() {
             .unwrap();
         for key in keys.split(", ") {
             let shown = ANNOTATED.lines().any(|line| {
-                line.trim_start_matches([' ', '#', '-'])
+                line.trim_start_matches([' ', '#', '-', '{'])
                     .starts_with(&format!("{key}:"))
+                    || line.contains(&format!(", {key}: "))
             });
             assert!(shown, "conf/tollgate.yaml does not show `{key}` of {part}");
             seen += 1;
         }
     }
-    assert_eq!(seen, 40);
+    assert_eq!(seen, 83);
 }
 
 #[test]
@@ -120,8 +141,12 @@ fn the_commented_providers_of_the_annotated_file_are_right() {
     let text: String = examples
         .map(|line| format!("{}\n", line.replacen('#', " ", 1)))
         .collect();
-    let config = read(&format!("providers:\n{text}")).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.providers.len(), 2);
+    let text = format!("providers:\n{text}");
+    let config = parse("test.yaml", &text, &|name| Some(name.to_owned()));
+    let config = config.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.providers.len(), 3);
+    let shown = config.providers["groq"].breaker;
+    assert_eq!(shown, provider::config::breaker::Breaker::default());
 }
 
 #[test]
@@ -173,7 +198,7 @@ fn a_token_in_the_file_is_never_shown_however_the_file_is_broken() {
     ];
     // Every place within the tokens and around them, every third elsewhere, where little can leak.
     for at in
-        (0..VALID.len()).filter(|at| at % 3 == 0 || VALID.get(..*at).unwrap().contains("auth:"))
+        (0..VALID.len()).filter(|at| at % 3 == 0 || VALID.get(..*at).unwrap().contains("keys:"))
     {
         for (cut, put) in breaks {
             let text = format!(

@@ -26,10 +26,14 @@ pub fn read(value: &mut Value, findings: &mut Findings<'_>) -> Config {
         }
         if !is_echo(&message, &path, findings) {
             let mut flaw = explain(&message);
-            if flaw.spot == Spot::Key && path.steps().contains(&Step::Key("tokens".to_owned())) {
+            let within = |list: &str| path.steps().contains(&Step::Key(list.to_owned()));
+            if flaw.spot == Spot::Key && within("tokens") {
                 // A token with a colon in it looks like a key: it is not repeated.
                 flaw.what = "this is not a token".to_owned();
                 flaw.fix = "write a token in quotes, or {name: NAME, token: TOKEN}".to_owned();
+            } else if flaw.spot == Spot::Key && within("keys") {
+                flaw.what = "this is not a provider's key".to_owned();
+                flaw.fix = "write a key in quotes, or {name: NAME, key: KEY}".to_owned();
             }
             findings.add(&path, flaw.spot, flaw.what, flaw.fix);
             expect_misspelt(&message, &path, findings);
@@ -83,7 +87,7 @@ fn is_echo(message: &str, path: &Path, findings: &Findings<'_>) -> bool {
     let place = findings.places.find(path);
     match (quoted(message, "missing field `"), place) {
         // The unknown key was told, and says what the keys are.
-        (Some("token"), Some(place)) if place.has_pruned_any() => true,
+        (Some("token" | "key"), Some(place)) if place.has_pruned_any() => true,
         (Some(key), Some(place)) => place.has_pruned(key),
         _ => false,
     }

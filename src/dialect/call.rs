@@ -2,6 +2,7 @@
 
 use crate::llm::call::Call;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The members, as the formats spell them. Duplicates are refused by the derive, so that gateway
@@ -14,6 +15,75 @@ struct Members<'a> {
     #[serde(borrow)]
     model_id: Option<Cow<'a, str>>,
     stream: Option<bool>,
+    #[serde(borrow)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_output_tokens: Option<&'a RawValue>,
+    /// Choices.
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    /// Gemini.
+    #[serde(borrow, rename = "generationConfig", alias = "generation_config")]
+    generation_config: Option<&'a RawValue>,
+    /// Bedrock.
+    #[serde(borrow, rename = "inferenceConfig")]
+    inference_config: Option<&'a RawValue>,
+    /// Ollama.
+    #[serde(borrow)]
+    options: Option<&'a RawValue>,
+}
+
+/// What formats that nest them say of an answer's length.
+#[derive(Default, Deserialize)]
+struct Bounds<'a> {
+    #[serde(borrow, rename = "maxOutputTokens", alias = "max_output_tokens")]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, rename = "candidateCount", alias = "candidate_count")]
+    candidate_count: Option<&'a RawValue>,
+    #[serde(borrow, rename = "maxTokens")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    num_predict: Option<&'a RawValue>,
+}
+
+impl Members<'_> {
+    /// The largest of the bounds that are there, times the choices that are asked for. What is no
+    /// number bounds nothing.
+    fn output_max(&self) -> Option<u64> {
+        let nested = [self.generation_config, self.inference_config, self.options];
+        let nested = nested.map(|raw| raw.map(|raw| serde_json::from_str(raw.get())));
+        let nested: [Bounds<'_>; 3] =
+            nested.map(|bounds| bounds.and_then(Result::ok).unwrap_or_default());
+        let own = [
+            self.max_tokens,
+            self.max_completion_tokens,
+            self.max_output_tokens,
+        ];
+        let inner = nested.iter().flat_map(|bounds| {
+            [
+                bounds.max_output_tokens,
+                bounds.max_tokens,
+                bounds.num_predict,
+            ]
+        });
+        let bound = own.into_iter().chain(inner).filter_map(number).max()?;
+        let inner = nested.iter().map(|bounds| bounds.candidate_count);
+        let choices = inner.chain([self.n]).filter_map(number).max();
+        Some(bound.saturating_mul(choices.unwrap_or(1).max(1)))
+    }
+}
+
+fn number(raw: Option<&RawValue>) -> Option<u64> {
+    let number: serde_json::Number = serde_json::from_str(raw?.get()).ok()?;
+    // Some write a whole number as 100.0.
+    number.as_u64().or_else(|| {
+        number
+            .as_f64()
+            .filter(|number| *number >= 0.0)
+            .map(|number| number.ceil() as u64)
+    })
 }
 
 /// Reads a request's body. What is no JSON object, or spells the members otherwise, asks for
@@ -25,9 +95,32 @@ pub fn read(body: &[u8]) -> Call {
         _ => return Call::default(),
     };
     Call {
+        output_max: members.output_max(),
         model: members.model.or(members.model_id).map(Cow::into_owned),
         stream: members.stream.unwrap_or(false),
     }
+}
+
+/// The body with another model in the place of its own; `None` where it names none.
+pub fn with_model(body: &[u8], model: &str) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        model: Option<&'a RawValue>,
+        #[serde(borrow)]
+        model_id: Option<&'a RawValue>,
+    }
+    let named: Named<'_> = serde_json::from_slice(body).ok()?;
+    let old = named.model.or(named.model_id)?.get();
+    if !old.starts_with('"') {
+        return None;
+    }
+    // The text was borrowed from the body, so where it stands is where it begins.
+    let start = (old.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+    let (lead, rest) = body.split_at_checked(start)?;
+    let tail = rest.get(old.len()..)?;
+    let model = serde_json::to_vec(model).ok()?;
+    Some([lead, &model, tail].concat())
 }
 
 /// From this length on a string without a blank is no text but a file in base64.
@@ -61,6 +154,7 @@ mod tests {
         let expect = Call {
             model: model.map(str::to_owned),
             stream,
+            output_max: None,
         };
         assert_eq!(read(body.as_bytes()), expect, "{body}");
     }
@@ -79,6 +173,61 @@ mod tests {
         check(r#"["#, None, false);
         check(r#"["gpt",null,true]"#, None, false);
         check("", None, false);
+    }
+
+    #[test]
+    fn a_body_takes_another_model_and_nothing_else_changes() {
+        let check = |body: &str, expect: Option<&str>| {
+            let changed = with_model(body.as_bytes(), "b\"2");
+            let changed = changed.map(|body| String::from_utf8(body).unwrap());
+            assert_eq!(changed.as_deref(), expect, "{body}");
+        };
+        check(
+            r#"{ "messages":[{"model":"a"}], "model" : "a" ,"n":1.0}"#,
+            Some(r#"{ "messages":[{"model":"a"}], "model" : "b\"2" ,"n":1.0}"#),
+        );
+        check(r#"{"model_id":"a"}"#, Some(r#"{"model_id":"b\"2"}"#));
+        for body in [
+            "{}",
+            "[]",
+            "",
+            r#"{"model":7}"#,
+            r#"{"model":"a","model":"b"}"#,
+        ] {
+            check(body, None);
+        }
+    }
+
+    #[test]
+    fn bodies_say_how_long_their_answer_may_be() {
+        for (body, output_max) in [
+            (r#"{"max_tokens":100}"#, Some(100)),
+            (
+                r#"{"max_tokens":100,"max_completion_tokens":200,"n":3}"#,
+                Some(600),
+            ),
+            (r#"{"max_output_tokens":1e2}"#, Some(100)),
+            (
+                r#"{"generationConfig":{"maxOutputTokens":7,"candidateCount":2}}"#,
+                Some(14),
+            ),
+            (r#"{"generation_config":{"max_output_tokens":7}}"#, Some(7)),
+            (r#"{"inferenceConfig":{"maxTokens":5,"topP":1}}"#, Some(5)),
+            (r#"{"options":{"num_predict":9}}"#, Some(9)),
+            (r#"{"options":{"num_predict":-1}}"#, None),
+            (r#"{"max_tokens":"100"}"#, None),
+            (r#"{"max_tokens":null,"n":2}"#, None),
+            (r#"{"generationConfig":[1]}"#, None),
+            (r#"{"messages":[{"max_tokens":4}]}"#, None),
+            (
+                r#"{"max_tokens":18446744073709551615,"n":2}"#,
+                Some(u64::MAX),
+            ),
+        ] {
+            let call = read(body.replacen('{', "{\"model\":\"m\",", 1).as_bytes());
+            assert_eq!(call.output_max, output_max, "{body}");
+            assert_eq!(call.model.as_deref(), Some("m"), "{body}");
+        }
     }
 
     #[test]

@@ -7,4 +7,6 @@ pub struct Call {
     pub model: Option<String>,
     /// Whether the client asked for the answer in pieces.
     pub stream: bool,
+    /// The most tokens that the answer may have, all its choices together, where the request says so.
+    pub output_max: Option<u64>,
 }

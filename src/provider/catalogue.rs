@@ -1,11 +1,13 @@
 //! All providers that requests can be sent to: the built-in rows, with the user's own over them.
 
 use super::config::Config;
+use super::key::KeyField;
 use super::origin::{Base, BaseError};
 use super::pattern::Pattern;
 use super::place::{Destination, Endpoint, Provider, Way};
 use super::row::{EndpointRow, File, OnRequest, RouteRow, Row};
 use crate::dialect::Dialect;
+use http::HeaderName;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 use thiserror::Error;
@@ -15,6 +17,14 @@ const BUILT_IN: &str = include_str!("catalogue.yaml");
 
 /// What a user's own provider has to be called.
 pub const CUSTOM_PREFIX: &str = "custom-";
+
+/// Where a provider of the user's own may take its key.
+const CUSTOM_KEY_FIELDS: [HeaderName; 4] = [
+    http::header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Of the user's own providers: whatever version they have.
 static ON_REQUEST: OnRequest = OnRequest { since: None };
@@ -32,7 +42,7 @@ pub struct Catalogue {
 pub enum CatalogueError {
     #[error("the built-in provider catalogue is damaged: {0}")]
     BuiltIn(String),
-    #[error("providers.{slug}.base_url {fault}")]
+    #[error("providers.{slug}: a base URL {fault}")]
     BaseUrl { slug: String, fault: BaseError },
     #[error("providers.{0} is neither a built-in provider nor called custom-…")]
     Unknown(String),
@@ -80,6 +90,11 @@ impl Catalogue {
         Ok(Self { providers })
     }
 
+    /// All providers, in no order.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
     pub fn provider(&self, slug: &str) -> Option<&Arc<Provider>> {
         self.providers.get(slug)
     }
@@ -92,7 +107,7 @@ fn built_in(
     config: Option<&Config>,
 ) -> Result<Provider, CatalogueError> {
     let base = config
-        .and_then(|config| config.base_url.as_deref())
+        .and_then(Config::first_base_url)
         .map(|url| base(slug, url))
         .transpose()?;
     let mut ways = Vec::new();
@@ -111,7 +126,9 @@ fn built_in(
     let endpoints = row.speaks.and_then(|dialect| formats.get(&dialect));
     Ok(Provider {
         slug: slug.into(),
-        key_fields: fields(&row.key),
+        key_fields: row.key.iter().map(|field| field.name.clone()).collect(),
+        key: row.key.first().cloned().unwrap_or_else(KeyField::bearer),
+        bases: bases(slug, config)?,
         dialect: row.speaks,
         endpoints: endpoints.cloned().unwrap_or_default(),
         version: row.version.clone(),
@@ -128,7 +145,7 @@ fn custom(
     formats: &BTreeMap<Dialect, Arc<[Endpoint]>>,
 ) -> Result<Provider, CatalogueError> {
     // An absent one is refused as an empty one would be.
-    let base = base(slug, config.base_url.as_deref().unwrap_or_default())?;
+    let base = base(slug, config.first_base_url().unwrap_or_default())?;
     let endpoints = match config.dialect {
         Some(dialect) => formats.get(&dialect).cloned().unwrap_or_default(),
         None => every_endpoint(file),
@@ -136,12 +153,17 @@ fn custom(
     // Those who copy OpenAI mostly copy this, and those who do not ignore what they do not know.
     let asks = matches!(config.dialect, Some(Dialect::Openai | Dialect::Ollama));
     let to = Destination::Fixed {
-        origin: Arc::new(base.origin),
+        origin: base.origin,
         prefix: base.prefix,
     };
+    let key = config
+        .dialect
+        .and_then(|dialect| file.own_keys.get(&dialect));
     Ok(Provider {
         slug: slug.into(),
-        key_fields: fields(&["authorization", "x-api-key", "api-key", "x-goog-api-key"]),
+        key_fields: CUSTOM_KEY_FIELDS.to_vec(),
+        key: key.cloned().unwrap_or_else(KeyField::bearer),
+        bases: bases(slug, Some(config))?,
         dialect: config.dialect,
         endpoints,
         version: None,
@@ -191,10 +213,12 @@ fn base(slug: &str, url: &str) -> Result<Base, CatalogueError> {
     })
 }
 
-fn fields<T: AsRef<str>>(names: &[T]) -> Vec<http::HeaderName> {
-    let names = names.iter();
-    names
-        .filter_map(|name| http::HeaderName::from_bytes(name.as_ref().as_bytes()).ok())
+/// The user's endpoints, where there are several to choose from.
+fn bases(slug: &str, config: Option<&Config>) -> Result<Vec<Arc<Base>>, CatalogueError> {
+    let endpoints = config.map_or(&[][..], |config| &config.endpoints);
+    let bases = endpoints.iter();
+    bases
+        .map(|endpoint| base(slug, &endpoint.base_url).map(Arc::new))
         .collect()
 }
 
@@ -212,11 +236,10 @@ fn way(path: &str, url: &str, keep: bool, own: Option<Own<'_>>) -> Result<Way, C
     let to = match (own, host.contains('{')) {
         (Some(Own::Host(own)), _) => Destination::Override {
             base: own.clone(),
-            origin: Arc::new(own.origin.clone()),
             prefix: prefix.to_owned(),
         },
         (Some(Own::Whole(own)), _) => Destination::Fixed {
-            origin: Arc::new(own.origin.clone()),
+            origin: own.origin.clone(),
             prefix: own.prefix.clone(),
         },
         (None, true) => Destination::Template {
@@ -227,7 +250,7 @@ fn way(path: &str, url: &str, keep: bool, own: Option<Own<'_>>) -> Result<Way, C
             let base = Base::parse(&format!("https://{host}"));
             let base = base.map_err(|fault| damaged(&fault.to_string()))?;
             Destination::Fixed {
-                origin: Arc::new(base.origin),
+                origin: base.origin,
                 prefix: prefix.to_owned(),
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod catalogue;
+pub mod key;
 pub mod place;
 pub mod origin;
 pub mod pattern;

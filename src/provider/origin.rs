@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use std::fmt;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Scheme, host and port of a provider (RFC 9110, 4.3.1).
@@ -17,7 +18,7 @@ pub struct Origin {
 /// A base URL: an origin and a path prefix without a trailing slash (`/v1` or empty).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     pub prefix: String,
 }
 
@@ -53,7 +54,14 @@ impl Base {
         };
         let origin = Origin::parse(tls, authority)?;
         let prefix = path.trim_end_matches('/').to_owned();
+        let origin = Arc::new(origin);
         Ok(Self { origin, prefix })
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.prefix)
     }
 }
 

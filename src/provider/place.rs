@@ -1,5 +1,6 @@
 //! Where a path of a provider leads: the origin, the path there, and what is spoken at it.
 
+use super::key::KeyField;
 use super::origin::{Base, Origin};
 use super::pattern::{Captures, Pattern, Segments};
 use super::row::OnRequest;
@@ -23,8 +24,21 @@ pub struct Place {
     pub region: Option<String>,
     /// Whether the path itself asks for the answer in pieces.
     pub streams: bool,
+    /// How the path is made, where the provider has several endpoints to choose from.
+    pub(super) road: Option<Arc<Road>>,
     /// Set where a stream has to be asked for its usage.
     pub usage_on_request: Option<&'static OnRequest>,
+}
+
+/// A path at a provider before it is known from which base it starts.
+#[derive(Debug)]
+pub(super) struct Road {
+    /// What stands between a base's own path and the request's: a row's with routes, filled.
+    between: String,
+    /// The request's path, with whatever of a base's it may repeat.
+    rest: String,
+    /// Put before the path where it holds none.
+    version: Option<String>,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -57,6 +71,27 @@ pub struct Way {
     pub to: Destination,
 }
 
+impl Place {
+    /// The same place at another of its provider's endpoints. A provider without several has one
+    /// place only.
+    pub fn at(&self, base: &Base) -> Self {
+        let mut place = self.clone();
+        if let Some(road) = &self.road {
+            place.origin = base.origin.clone();
+            place.path = road.path(&base.prefix);
+        }
+        place
+    }
+}
+
+impl Road {
+    fn path(&self, prefix: &str) -> String {
+        let prefix = format!("{prefix}{}", self.between);
+        let rest = strip_doubled(&self.rest, &prefix);
+        versioned(&prefix, self.version.as_deref(), rest)
+    }
+}
+
 /// A base whose parts the path may choose.
 #[derive(Debug)]
 pub enum Destination {
@@ -72,7 +107,6 @@ pub enum Destination {
     /// The user's own base in place of a templated host; the template's path stays.
     Override {
         base: Base,
-        origin: Arc<Origin>,
         prefix: String,
     },
 }
@@ -83,6 +117,10 @@ pub struct Provider {
     pub slug: Arc<str>,
     /// Lower-case names of the header fields in which this provider takes its key.
     pub key_fields: Vec<http::HeaderName>,
+    /// How a key of ours is sent to it.
+    pub key: KeyField,
+    /// The endpoints to choose from; none where there is but one.
+    pub bases: Vec<Arc<Base>>,
     pub(super) dialect: Option<Dialect>,
     pub(super) endpoints: Arc<[Endpoint]>,
     pub(super) version: Option<String>,
@@ -106,7 +144,8 @@ impl Provider {
                 Some((way, captures, if way.keep { path } else { rest }))
             })
             .ok_or_else(|| PlaceError::Short(self.shape.clone()))?;
-        let (origin, prefix) = way.to.fill(&captures, account)?;
+        let (origin, prefix, between) = way.to.fill(&captures, account)?;
+        let whole = rest;
         let rest = strip_doubled(rest, &prefix);
         let path = join(&prefix, None, rest);
         let segments = Segments::new(path.trim_start_matches('/'));
@@ -116,12 +155,18 @@ impl Provider {
         });
         let (endpoint, model) = found.unzip();
         let model = model.flatten().or_else(|| named(&captures, "model"));
-        let path = match &self.version {
-            Some(version) if endpoint.is_some() && !has_version(rest) => {
-                join(&prefix, Some(version), rest)
-            }
-            _ => path,
+        let version = self.version.as_ref().filter(|_| endpoint.is_some());
+        let path = match version {
+            Some(version) => versioned(&prefix, Some(version), rest),
+            None => path,
         };
+        let road = (!self.bases.is_empty()).then(|| {
+            Arc::new(Road {
+                between,
+                rest: whole.to_owned(),
+                version: version.cloned(),
+            })
+        });
         let dialect = endpoint.and_then(|found| found.dialect).or(self.dialect);
         let operation = endpoint.map_or(Operation::Other, |found| found.operation);
         let can_ask = dialect == Some(Dialect::Openai)
@@ -129,6 +174,7 @@ impl Provider {
         Ok(Place {
             origin,
             path,
+            road,
             dialect,
             operation,
             model,
@@ -145,14 +191,17 @@ fn named(captures: &Captures<'_>, name: &str) -> Option<String> {
 }
 
 impl Destination {
+    /// The origin, the path before the request's own, and which part of that is not the base's.
     fn fill(
         &self,
         captures: &Captures<'_>,
         account: Option<&str>,
-    ) -> Result<(Arc<Origin>, String), PlaceError> {
+    ) -> Result<(Arc<Origin>, String, String), PlaceError> {
+        let none = String::new;
         match self {
             Self::Fixed { origin, prefix } => {
-                Ok((origin.clone(), fill_template(prefix, captures, account)?))
+                let prefix = fill_template(prefix, captures, account)?;
+                Ok((origin.clone(), prefix, none()))
             }
             Self::Template { host, prefix } => {
                 let host = fill_template(host, captures, account)?;
@@ -162,15 +211,13 @@ impl Destination {
                 let Some(origin) = Origin::new(true, host, 443) else {
                     return Err(PlaceError::Host(String::new()));
                 };
-                Ok((Arc::new(origin), fill_template(prefix, captures, account)?))
+                let prefix = fill_template(prefix, captures, account)?;
+                Ok((Arc::new(origin), prefix, none()))
             }
-            Self::Override {
-                base,
-                origin,
-                prefix,
-            } => {
+            Self::Override { base, prefix } => {
                 let own = fill_template(prefix, captures, account)?;
-                Ok((origin.clone(), format!("{}{own}", base.prefix)))
+                let prefix = format!("{}{own}", base.prefix);
+                Ok((base.origin.clone(), prefix, own))
             }
         }
     }
@@ -232,6 +279,12 @@ fn strip_segments<'a>(path: &'a str, lead: &str) -> Option<&'a str> {
         return Some(rest);
     }
     rest.strip_prefix('/')
+}
+
+/// The whole path, with the version where neither the base nor the request says one.
+fn versioned(prefix: &str, version: Option<&str>, rest: &str) -> String {
+    let told = has_version(rest) || prefix.rsplit('/').next().is_some_and(is_version);
+    join(prefix, version.filter(|_| !told), rest)
 }
 
 fn has_version(path: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The catalogue file's form; what its members mean stands at the top of `catalogue.yaml`.
 
+use super::key::KeyField;
 use crate::dialect::Dialect;
 use crate::llm::operation::Operation;
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct File {
     pub formats: BTreeMap<Dialect, Vec<EndpointRow>>,
+    pub own_keys: BTreeMap<Dialect, KeyField>,
     pub providers: BTreeMap<String, Row>,
 }
 
@@ -28,7 +30,7 @@ pub struct Row {
     pub speaks: Option<Dialect>,
     pub base_url: Option<String>,
     pub version: Option<String>,
-    pub key: Vec<String>,
+    pub key: Vec<KeyField>,
     pub usage_on_request: Option<OnRequest>,
     #[serde(default)]
     pub routes: Vec<RouteRow>,

@@ -111,6 +111,7 @@ pub async fn read_call(
     let model = call.model.as_deref().map(text::plain);
     record.asked.model = record.asked.model.take().or(model);
     record.asked.stream |= call.stream;
+    record.asked.output_max = call.output_max;
     Ok(body)
 }
 

@@ -1,6 +1,6 @@
 //! What a user writes under `server`.
 
-use crate::base::{period::Period, size::Size};
+use crate::base::{period::Period, secret::Secret, size::Size};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// The daemon's sockets and what it accepts on them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: Vec<Listen>,
@@ -31,6 +31,8 @@ pub struct Config {
     pub keepalive: Period,
     /// How long running requests may go on after SIGTERM.
     pub drain: Period,
+    /// Who shows it may change things on the admin listener; without one nobody may.
+    pub admin_token: Option<Secret>,
     /// PEM file with the certificate authorities to trust for providers, instead of the system's.
     pub ca_file: Option<PathBuf>,
 }
@@ -51,6 +53,7 @@ impl Default for Config {
             body_timeout: Period::from_secs(30),
             keepalive: Period::from_secs(60),
             drain: Period::from_secs(30),
+            admin_token: None,
             ca_file: None,
         }
     }

@@ -7,10 +7,13 @@ use super::text;
 use crate::dialect::openai::include_usage;
 use crate::dialect::openai::usage_filter::UsageFilter;
 use crate::dialect::usage::{Reader, Reading};
+use crate::provider::place::Place;
 use crate::stage::auth::Caller;
 use crate::stage::journal::record::AttemptRecord;
+use crate::stage::limit::Admission;
 use crate::stage::meter::{Attempted, Bill, Course, Meter};
 use crate::stage::plan::fault::Fault;
+use crate::stage::plan::pool::{Choice, Key, Outcome, Ticket, Tried};
 use crate::stage::plan::target::Target;
 use crate::stage::plan::{Patience, Plan};
 use bytes::Bytes;
@@ -28,7 +31,11 @@ pub struct Exchange {
     /// The path's query with its `?`, empty where there is none.
     pub query: String,
     pub caller: Caller,
+    /// Room under the gateway's limits, to be settled at the end.
+    pub admission: Admission,
     pub attempt: Option<Attempt>,
+    /// What the attempts at the present step showed.
+    pub tried: Tried,
     /// Why we break the running attempt off by ourselves.
     pub fault: Option<Fault>,
     /// What went wrong last; the answer's reason where nothing went right.
@@ -40,6 +47,7 @@ pub struct Exchange {
 /// One try at one target; born and dropped whole.
 pub struct Attempt {
     pub target: Arc<Target>,
+    pub chosen: Chosen,
     pub addresses: Addresses,
     pub started: Instant,
     pub status: Option<u16>,
@@ -55,6 +63,15 @@ pub struct Attempt {
     pub usage_filter: Option<Box<UsageFilter>>,
     /// When the end of the answer came.
     pub ended: Option<Instant>,
+}
+
+/// What was chosen for an attempt among the endpoints and keys of its provider.
+pub struct Chosen {
+    /// The target's place at this endpoint, where there are several.
+    place: Option<Place>,
+    /// The key of ours that is sent.
+    pub key: Option<Arc<Key>>,
+    pub ticket: Ticket,
 }
 
 /// How far the metering of an attempt is.
@@ -85,7 +102,9 @@ impl Exchange {
             seat,
             query,
             caller,
+            admission: Admission::default(),
             attempt: None,
+            tried: Tried::default(),
             fault: None,
             failure: None,
             streaming: None,
@@ -93,8 +112,8 @@ impl Exchange {
     }
 
     /// Begins an attempt. Its stream is asked for its usage where it would not tell by itself.
-    pub fn begin_attempt(&mut self, target: Arc<Target>) -> &mut Attempt {
-        let mut attempt = Attempt::begin(target);
+    pub fn begin_attempt(&mut self, target: Arc<Target>, choice: Choice) -> &mut Attempt {
+        let mut attempt = Attempt::begin(target, choice);
         let body = attempt.own_body().or(self.seat.body());
         if self.can_ask_usage(&attempt.target)
             && let Some(body) = body.and_then(|body| include_usage::ask(body))
@@ -125,14 +144,28 @@ impl Exchange {
         self.plan.patience()
     }
 
+    /// Whether a running attempt that fails so would be followed by another one.
+    pub fn would_go_on(&self, fault: Fault) -> bool {
+        self.plan.would_go_on(fault) || self.has_another(fault)
+    }
+
+    /// Whether the present target has another endpoint or key in the place of the one that failed so.
+    pub fn has_another(&self, fault: Fault) -> bool {
+        let Some(attempt) = &self.attempt else {
+            return false;
+        };
+        !attempt.target.once && attempt.chosen.ticket.has_another(self.tried, fault)
+    }
+
     /// The error that ends the running attempt for the sake of another one.
     pub fn give_up_on(&mut self, fault: Fault) -> Box<Error> {
         self.fault = Some(fault);
         Error::new_up(ErrorType::new("AttemptFailed"))
     }
 
-    /// Bills the running attempt, once: later calls give the first one's bill.
-    pub fn bill(&mut self, meter: &Meter, course: Course) -> Option<Bill> {
+    /// Bills the running attempt, once: later calls give the first one's bill. `fault` is
+    /// what went wrong with it.
+    pub fn bill(&mut self, meter: &Meter, fault: Option<Fault>) -> Option<Bill> {
         let attempt = self.attempt.as_mut()?;
         let complete = attempt.hear_out();
         let silent = Reading::default();
@@ -145,11 +178,11 @@ impl Exchange {
         let body = attempt.own_body().or(self.seat.body());
         let bill = meter.bill(&Attempted {
             slug: &target.provider.slug,
-            place: &target.place,
+            place: attempt.place(),
             model: target.model.as_deref(),
             body: body.map(Bytes::as_ref).unwrap_or_default(),
             reading,
-            course,
+            course: attempt.course(fault),
             custom: target.custom_cost.as_ref(),
         });
         attempt.metering = Metering::Billed {
@@ -161,9 +194,15 @@ impl Exchange {
 }
 
 impl Attempt {
-    pub fn begin(target: Arc<Target>) -> Self {
+    pub fn begin(target: Arc<Target>, choice: Choice) -> Self {
+        let chosen = Chosen {
+            place: choice.endpoint.map(|base| target.place.at(&base)),
+            key: choice.key,
+            ticket: choice.ticket,
+        };
         Self {
             target,
+            chosen,
             addresses: Addresses::default(),
             started: Instant::now(),
             status: None,
@@ -174,6 +213,19 @@ impl Attempt {
             usage_filter: None,
             ended: None,
         }
+    }
+
+    pub fn place(&self) -> &Place {
+        self.chosen.place.as_ref().unwrap_or(&self.target.place)
+    }
+
+    /// Tells those who chose the endpoint and the key how it went.
+    pub fn report(&self, fault: Option<Fault>) {
+        self.chosen.ticket.report(Outcome {
+            fault,
+            first_token: fault.is_none().then(|| self.started.elapsed()),
+            retry_after: self.retry_after,
+        });
     }
 
     /// What is sent in place of the client's body.
@@ -199,12 +251,16 @@ impl Attempt {
         }
     }
 
-    /// How far it came, given whether the exchange `broke` and whether it was us or the client who
-    /// did not wait.
-    pub fn course(&self, broke: bool, unawaited: bool) -> Course {
+    /// How far it came, given what went wrong.
+    fn course(&self, fault: Option<Fault>) -> Course {
+        // It was us or the client who did not wait.
+        let unawaited = matches!(
+            fault,
+            Some(Fault::ClientGone | Fault::Timeout | Fault::Idle | Fault::Total)
+        );
         match self.status {
             Some(200..=299) if matches!(self.metering, Metering::Silent) => Course::Unserved,
-            Some(200..=299) if !broke || self.is_complete() || self.ended.is_some() => {
+            Some(200..=299) if fault.is_none() || self.is_complete() || self.ended.is_some() => {
                 Course::Whole
             }
             Some(200..=299) => Course::Broken,

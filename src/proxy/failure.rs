@@ -5,7 +5,9 @@ use super::text;
 use crate::stage::journal::record::End;
 use crate::stage::plan::Patience;
 use crate::stage::plan::fault::Fault;
+use crate::stage::plan::pool::Unfit;
 use pingora::{Error, ErrorSource, ErrorType};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error as ThisError;
 
@@ -22,6 +24,8 @@ pub enum Failure {
     Malformed { origin: String, cause: String },
     #[error("{origin} sent no answer within {within:?}")]
     FirstByte { origin: String, within: Duration },
+    #[error("{provider}: {unfit}")]
+    Unfit { provider: Arc<str>, unfit: Unfit },
     #[error("the request took longer than {within:?} in all")]
     Total { within: Duration },
     #[error("the answer from {origin} broke off: {cause}")]
@@ -45,6 +49,7 @@ impl Failure {
             Self::Cut { .. } => Fault::Cut,
             Self::Reported { .. } => Fault::Failed,
             Self::Total { .. } => Fault::Total,
+            Self::Unfit { .. } => Fault::Quota,
         }
     }
 

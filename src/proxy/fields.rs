@@ -4,7 +4,7 @@ use super::exchange::{Attempt, Exchange};
 use super::gate::HELD_BYTES_MAX;
 use super::intake;
 use crate::stage::meter::{Bill, UsageSource};
-use crate::stage::plan::target::{Own, Target};
+use crate::stage::plan::target::{Fields, Target};
 use http::HeaderMap;
 use http::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue,
@@ -61,9 +61,19 @@ pub fn to_provider(head: &mut RequestHeader, exchange: &Exchange, attempt: &Atte
     }
     // The gateway has answered the expectation by itself.
     head.remove_header(&EXPECT);
-    let Target { place, own, .. } = &*attempt.target;
-    if let Some(own) = own {
-        replace_fields(head, own)?;
+    let Target { own, .. } = &*attempt.target;
+    let place = attempt.place();
+    match own.as_ref().map(|own| &own.fields) {
+        Some(Fields::Step(fields)) => replace_fields(head, fields)?,
+        Some(Fields::Client { without }) => {
+            for name in without {
+                head.remove_header(name);
+            }
+        }
+        None => {}
+    }
+    if let Some(key) = &attempt.chosen.key {
+        head.insert_header(key.field.clone(), key.value.clone())?;
     }
     let query = own.as_ref().map_or(&exchange.query, |own| &own.query);
     if query.is_empty() {
@@ -81,17 +91,15 @@ pub fn to_provider(head: &mut RequestHeader, exchange: &Exchange, attempt: &Atte
     if let Some(body) = own.or(exchange.seat.body())
         && (!body.is_empty() || head.headers.contains_key(CONTENT_LENGTH))
     {
-        let chunked = head.remove_header(&TRANSFER_ENCODING).is_some();
-        if chunked || own.is_some() || !head.headers.contains_key(CONTENT_LENGTH) {
-            head.insert_header(CONTENT_LENGTH, body.len())?;
-        }
+        head.remove_header(&TRANSFER_ENCODING);
+        head.insert_header(CONTENT_LENGTH, body.len())?;
     }
     Ok(())
 }
 
 /// Puts a step's own fields in the place of the client's, of which those stay that tell of the client
 /// and of the trace it is in.
-fn replace_fields(head: &mut RequestHeader, own: &Own) -> Result<()> {
+fn replace_fields(head: &mut RequestHeader, own: &HeaderMap) -> Result<()> {
     let foreign: Vec<HeaderName> = head
         .headers
         .keys()
@@ -101,7 +109,7 @@ fn replace_fields(head: &mut RequestHeader, own: &Own) -> Result<()> {
     for name in &foreign {
         head.remove_header(name);
     }
-    for (name, value) in &own.headers {
+    for (name, value) in own {
         if !name.as_str().starts_with(OWN_PREFIX) && !FRAMING.contains(name) {
             head.append_header(name.clone(), value.clone())?;
         }

@@ -6,6 +6,7 @@ use super::exchange::Verdict;
 use super::failure::{Failure, cause_of};
 use super::settle::conclude;
 use crate::stage::plan::fault::Fault;
+use crate::stage::plan::pool::Tried;
 use pingora::{Error, ErrorSource};
 
 /// No connection came about: the name's next address is tried within the same attempt.
@@ -19,7 +20,7 @@ pub fn dial(context: &mut Context, error: &Error) -> Verdict {
     if attempt.addresses.advance() {
         return Verdict::TryNext;
     }
-    let origin = attempt.target.place.origin.to_string();
+    let origin = attempt.place().origin.to_string();
     let cause = cause_of(error);
     fail(
         context,
@@ -42,7 +43,7 @@ pub fn error(context: &mut Context, error: &Error, stale: bool, untouched: bool)
     if stale && !begun {
         return Verdict::TryNext;
     }
-    let origin = attempt.target.place.origin.to_string();
+    let origin = attempt.place().origin.to_string();
     if let Some(fault) = exchange.fault.take() {
         let told = matches!(fault, Fault::Failed).then_some(Failure::Reported { origin });
         return fail(context, fault, told);
@@ -70,19 +71,24 @@ pub fn fail(context: &mut Context, fault: Fault, failure: Option<Failure>) -> Ve
         .as_ref()
         .and_then(|attempt| attempt.retry_after);
     let left = exchange.patience().total.saturating_sub(arrived.elapsed());
-    if !exchange.plan.fail(fault, retry_after, left) {
+    let elsewhere = exchange.has_another(fault) && !left.is_zero();
+    let step = exchange.plan.step();
+    if let Some(attempt) = &exchange.attempt {
+        exchange.tried.note(&attempt.chosen.ticket, fault);
+    }
+    if elsewhere {
+        exchange.plan.repeat_step();
+    } else if !exchange.plan.fail(fault, retry_after, left) {
         exchange.failure = failure;
         return Verdict::GiveUp;
+    }
+    if exchange.plan.step() != step {
+        exchange.tried = Tried::default();
     }
     exchange.seat.gate.reset();
     exchange.seat.deadlines.rest();
     let cause = failure.map(|failure| failure.to_string());
-    conclude(
-        context,
-        true,
-        matches!(fault, Fault::Timeout | Fault::Idle),
-        cause,
-    );
+    conclude(context, Some(fault), cause);
     let answered = &mut context.record.answered;
     (answered.first_byte, answered.first_token) = (None, None);
     Verdict::TryNext

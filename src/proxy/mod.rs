@@ -3,6 +3,9 @@
 pub mod config;
 pub mod pipeline;
 pub mod gateway;
+mod chain;
+mod intent;
+mod choose;
 mod judge;
 mod settle;
 pub mod context;
@@ -19,6 +22,8 @@ pub mod peer;
 pub mod faults;
 pub mod refusal;
 mod intake;
+mod limit;
+mod switch;
 mod fields;
 mod wishes;
 mod text;

@@ -4,15 +4,15 @@ use super::arrival;
 use super::context::{Context, Phase};
 use super::exchange::{Exchange, Metering, OpenStream, Verdict};
 use super::failure::Failure;
+use super::intent::{self, Intent, Terms};
 use super::own_answer::stamp_of;
 use super::refusal::Refusal;
 use super::surroundings::Surroundings;
-use super::universal::{self, Universal};
-use super::{fields, intake, judge, peer, reply, text, wishes};
-use crate::llm::operation::Operation;
-use crate::stage::meter::{self, Course};
+use super::{choose, fields, intake, judge, limit, peer, reply, text, wishes};
+use crate::stage::meter;
 use crate::stage::plan::config::OnClientGone;
 use crate::stage::plan::fault::Fault;
+use crate::stage::plan::pool::Tried;
 use crate::stage::route::Found;
 use bytes::Bytes;
 use http::Method;
@@ -46,46 +46,39 @@ pub async fn admit(
     let (found, query) = arrival::locate(session, &stages, &mut context.record.asked)?;
 
     let headers = &session.req_header().headers;
-    let caller = match &found {
-        Found::Place(route) => {
-            let key_fields = &route.provider.key_fields;
-            stages
-                .auth
-                .authenticate(&route.gateway, headers, key_fields)
-        }
-        Found::Universal(trunk) => stages.auth.authenticate(&trunk.gateway, headers, &[]),
-    }?;
+    let (gateway, key_fields) = match &found {
+        Found::Place(route) => (&route.gateway, route.provider.key_fields.as_slice()),
+        Found::Universal(trunk) => (&trunk.gateway, [].as_slice()),
+    };
+    let caller = stages.auth.authenticate(gateway, headers, key_fields)?;
     context.record.asked.key = caller.key().cloned();
     let wishes = wishes::read(headers)?;
 
-    let Phase::Arrived(seat) = &context.phase else {
-        return Err(Refusal::Internal("a request was admitted twice".to_owned()));
+    let seat = match &context.phase {
+        Phase::Arrived(seat) => seat.clone(),
+        _ => return Err(Refusal::Internal("a request was admitted twice".to_owned())),
     };
-    let seat = seat.clone();
+    let terms = Terms {
+        query: &query,
+        wishes: &wishes,
+    };
+    let intent = intent::read(session, context, surroundings, found, &terms).await?;
+    let Intent {
+        gateway,
+        mut steps,
+        mut body,
+    } = intent;
     let record = &mut context.record;
-    let (gateway, steps) = match found {
-        Found::Place(route) => {
-            if route.place.operation != Operation::Files && intake::is_json(headers) {
-                seat.hold(arrival::read_call(session, record, surroundings).await?);
-            } else {
-                intake::give_leave(session).await?;
-            }
-            let once = !intake::can_send_again(session, &seat);
-            let gateway = route.gateway.clone();
-            (gateway, vec![wishes.step(route, &record.asked, once)])
-        }
-        Found::Universal(trunk) => {
-            let body = arrival::read_call(session, record, surroundings).await?;
-            let steps = universal::steps(&Universal {
-                body: &body,
-                routes: &stages.routes,
-                trunk: &trunk,
-                wishes: &wishes,
-            })?;
-            seat.hold(body);
-            (trunk.gateway, steps)
-        }
-    };
+
+    let call = (steps.as_mut_slice(), &mut body);
+    let admission = limit::admit(&stages, &gateway, session, call, record).await?;
+    if admission.model.is_some() {
+        // Who is over the limit gets the model that it names, and no dearer one.
+        steps.truncate(1);
+    }
+    if let Some(body) = body {
+        seat.hold(body);
+    }
 
     let plan = stages.plans.plan(&gateway, steps);
     seat.deadlines
@@ -93,7 +86,8 @@ pub async fn admit(
     if plan.on_client_gone == OnClientGone::Drain && session.req_header().method == Method::POST {
         seat.drain();
     }
-    let exchange = Exchange::begin(plan, seat, query, caller);
+    let mut exchange = Exchange::begin(plan, seat, query, caller);
+    exchange.admission = admission;
     context.phase = Phase::Exchanging(Box::new(exchange));
     Ok(())
 }
@@ -122,7 +116,7 @@ pub async fn attempt(
     let Some(address) = attempt.addresses.current() else {
         return Err(Error::new(ErrorType::ConnectNoRoute));
     };
-    let origin = &attempt.target.place.origin;
+    let origin = &attempt.place().origin;
     Ok(Box::new(peer::peer(origin, address, &patience)))
 }
 
@@ -134,13 +128,26 @@ async fn begin_attempt(
     let Phase::Exchanging(exchange) = &mut context.phase else {
         return Err(Error::new(ErrorType::InternalError));
     };
-    let Some((target, pause)) = exchange.plan.next_target() else {
-        return Err(Error::new(ErrorType::new("NoTargetLeft")));
-    };
-    if !pause.is_zero() {
-        intake::wait(session, pause).await?;
-    }
+    let stages = &context.stages;
     let asked = &mut context.record.asked;
+    let (target, choice) = loop {
+        let Some((target, pause)) = exchange.plan.next_target() else {
+            return Err(Error::new(ErrorType::new("NoTargetLeft")));
+        };
+        if !pause.is_zero() {
+            intake::wait(session, pause).await?;
+        }
+        match choose::choose(session, exchange, &target, stages, &asked.metadata) {
+            Ok(choice) => break (target, choice),
+            // Another step may do what this one cannot.
+            Err(_) if exchange.plan.skip_step() => exchange.tried = Tried::default(),
+            Err(unfit) => {
+                let provider = target.provider.slug.clone();
+                exchange.failure = Some(Failure::Unfit { provider, unfit });
+                return Err(Error::new(ErrorType::new("NoTargetFit")));
+            }
+        }
+    };
     if target.own.is_some() {
         let model = target.model.as_deref();
         arrival::note_target(asked, &target.provider, &target.place, model);
@@ -148,8 +155,8 @@ async fn begin_attempt(
     }
     context.record.answered.step = target.step;
     let connect = exchange.patience().connect;
-    let attempt = exchange.begin_attempt(target);
-    let origin = &attempt.target.place.origin;
+    let attempt = exchange.begin_attempt(target, choice);
+    let origin = &attempt.place().origin;
     match surroundings.resolver.resolve(origin, connect).await {
         Ok(addresses) => attempt.addresses = addresses,
         Err(cause) => {
@@ -205,7 +212,7 @@ pub fn accept(
         attempt.status = Some(status);
         attempt.retry_after = fields::retry_after(&head.headers);
     }
-    if exchange.plan.would_go_on(Fault::Status(status)) {
+    if exchange.would_go_on(Fault::Status(status)) {
         return Err(exchange.give_up_on(Fault::Status(status)));
     }
     let record = &mut context.record;
@@ -217,12 +224,12 @@ pub fn accept(
     }
     let idle = exchange.patience().idle;
     exchange.seat.deadlines.first_byte_came(idle);
-    let may_go_on = exchange.plan.may_go_on();
+    let may_go_on = exchange.would_go_on(Fault::Cut);
     let Some(attempt) = &mut exchange.attempt else {
         return Ok(());
     };
     attempt.fit_filter(head);
-    if let Some(reader) = meter::open(&attempt.target.place, method, status, &head.headers) {
+    if let Some(reader) = meter::open(attempt.place(), method, status, &head.headers) {
         attempt.metering = Metering::Listening(Box::new(reader));
         if status < 300 && record.asked.stream && may_go_on {
             // Until the first token another target may still take over.
@@ -253,6 +260,9 @@ pub fn answer_head(
     reply::stamp(head, &stamp_of(session, context))?;
     let attempts = context.record.attempts.len() + 1;
     head.insert_header(ATTEMPTS, HeaderValue::from(attempts))?;
+    if let Some(exchange) = context.exchange() {
+        limit::tell(&exchange.admission, head)?;
+    }
     let answered = &mut context.record.answered;
     answered.status = Some(head.status.as_u16());
     answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
@@ -280,24 +290,32 @@ pub fn answer_body(
         return Ok(());
     };
     let shut = exchange.seat.gate.is_shut();
+    let mut failed = false;
     if let Metering::Listening(reader) = &mut attempt.metering {
         reader.read(piece);
+        failed = reader.failed();
         if answered.first_token.is_none() && reader.first_token() {
             answered.first_token = Some(context.record.arrived.elapsed());
+            attempt.report(None);
             if context.record.asked.stream && shut {
                 exchange.seat.gate.open(Vec::new());
             }
-        } else if shut && reader.failed() && exchange.plan.would_go_on(Fault::Failed) {
-            return Err(exchange.give_up_on(Fault::Failed));
         }
     }
+    let token = answered.first_token.is_some();
+    if failed && shut && !token && exchange.would_go_on(Fault::Failed) {
+        return Err(exchange.give_up_on(Fault::Failed));
+    }
+    let Some(attempt) = &mut exchange.attempt else {
+        return Ok(());
+    };
     if let Some(filter) = &mut attempt.usage_filter {
         *body = filter.pass(body.take(), last);
     }
     if last {
         attempt.ended = Some(Instant::now());
         if shut && !context.record.asked.stream {
-            let bill = exchange.bill(&context.stages.meter, Course::Whole);
+            let bill = exchange.bill(&context.stages.meter, None);
             exchange.seat.gate.open(fields::bill(bill.as_ref()));
         }
     }

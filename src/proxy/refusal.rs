@@ -4,8 +4,12 @@ use super::failure::Failure;
 use super::faults::{BodyFault, FieldFault, HeadFault};
 use super::universal::{StepFault, UniversalFault};
 use crate::stage::auth::Unauthorized;
+use crate::stage::limit::exceeded::Exceeded;
+use crate::stage::limit::rule::Measure;
+use crate::stage::plan::pool::Unfit;
 use crate::stage::route::RouteError;
 use std::borrow::Cow;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Why the gateway answers by itself.
@@ -17,6 +21,8 @@ pub enum Refusal {
     Route(#[from] RouteError),
     #[error(transparent)]
     Auth(#[from] Unauthorized),
+    #[error(transparent)]
+    Limit(#[from] Box<Exceeded>),
     #[error(transparent)]
     Body(#[from] BodyFault),
     #[error(transparent)]
@@ -63,6 +69,7 @@ impl Refusal {
                 RouteError::Path => (404, 9404, "route", "Not found"),
                 RouteError::Malformed | RouteError::Place(_) => (400, 9400, "route", "Bad request"),
             },
+            Self::Limit(exceeded) => return limit_face(exceeded),
             Self::Auth(Unauthorized) => (401, 2009, "auth", "Unauthorized"),
             Self::Body(fault) => match fault {
                 BodyFault::TooLarge(_) => (413, 9413, "body", "Request body too large"),
@@ -86,6 +93,7 @@ impl Refusal {
                 Failure::Malformed { .. } | Failure::Cut { .. } | Failure::Reported { .. } => {
                     (502, 9502, "upstream", "Invalid response from provider")
                 }
+                Failure::Unfit { .. } => (503, 9503, "upstream", "Provider unavailable"),
                 Failure::FirstByte { .. } => (504, 9504, "upstream", "Provider timed out"),
                 Failure::Total { .. } | Failure::Idle { .. } => {
                     (504, 9505, "upstream", "Request timed out")
@@ -120,8 +128,33 @@ impl Refusal {
         }
     }
 
+    /// When asking again may help.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Upstream(Failure::Unfit {
+                unfit: Unfit::Resting(within),
+                ..
+            }) => Some(*within),
+            _ => None,
+        }
+    }
+
     /// Whether nobody can tell any more where the next request would begin.
     pub const fn breaks_framing(&self) -> bool {
         matches!(self, Self::Head(_) | Self::Body(_))
+    }
+}
+
+/// Money has a code and a message of its own, which says how much of it there is.
+fn limit_face(exceeded: &Exceeded) -> Face {
+    let (code, message) = match exceeded.measure {
+        Measure::Cost => (2041, Cow::Owned(exceeded.to_string())),
+        _ => (2003, Cow::Borrowed("Rate limited")),
+    };
+    Face {
+        status: 429,
+        code,
+        stage: "limit",
+        message,
     }
 }

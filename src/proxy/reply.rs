@@ -1,6 +1,7 @@
 //! Answers of the gateway's own: refusals in Cloudflare's envelope, and CORS preflights.
 
 use super::fields::EVENT_ID;
+use super::limit;
 use super::refusal::Refusal;
 use crate::base::id::RequestId;
 use crate::stage::metadata::faults::Faults;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER,
 };
 use http::{HeaderName, Method};
 use pingora::Result;
@@ -88,6 +89,16 @@ pub async fn refuse(
     let mut head = ResponseHeader::build(face.status, Some(12))?;
     head.insert_header(CONTENT_TYPE, "application/json")?;
     head.insert_header(CACHE_CONTROL, "no-store")?;
+    if let Some(within) = refusal.retry_after() {
+        // Whole seconds, of which none is too early (RFC 9110, 10.2.3).
+        let seconds = within.as_secs() + u64::from(within.subsec_nanos() > 0);
+        head.insert_header(RETRY_AFTER, seconds.max(1))?;
+    }
+    if let Refusal::Limit(exceeded) = refusal {
+        for (name, value) in limit::fields_of_refusal(exceeded) {
+            head.insert_header(name, value)?;
+        }
+    }
     send(session, head, Bytes::from(body), stamp).await
 }
 

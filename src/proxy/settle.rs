@@ -1,9 +1,11 @@
 //! The end of a request and of each attempt: billed and written down once, whichever way it came.
 
 use super::context::{Context, Phase};
-use super::exchange::Attempt;
-use super::failure::{cause_of, end_of};
+use super::exchange::{Attempt, Exchange};
+use super::failure::{Failure, cause_of, end_of};
+use super::limit;
 use crate::stage::journal::record::End;
+use crate::stage::plan::fault::Fault;
 use http::Method;
 use pingora::Error;
 use pingora_proxy::Session;
@@ -19,6 +21,7 @@ pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
             _ if exchange.seat.has_left() => End::ClientGone,
             end => end,
         };
+        let fault = fault_of(exchange, end, failure.as_ref());
         let cause = match (failure, error) {
             _ if end == End::Complete => None,
             (Some(failure), _) => Some(failure.to_string()),
@@ -27,8 +30,7 @@ pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
             (None, error) => error.map(cause_of),
         };
         context.record.end = end;
-        let unawaited = matches!(end, End::ClientGone | End::Timeout);
-        conclude(context, error.is_some(), unawaited, cause);
+        conclude(context, fault, cause);
     }
     close(context);
 }
@@ -39,15 +41,26 @@ impl Drop for Context {
         if !matches!(self.phase, Phase::Settled) {
             self.record.end = End::Error;
             let cause = "the gateway stopped before the answer was complete";
-            conclude(self, true, true, Some(cause.to_owned()));
+            conclude(self, Some(Fault::ClientGone), Some(cause.to_owned()));
             close(self);
         }
     }
 }
 
-/// Bills the attempt that ran and writes it into the record: it `broke` where it ended by an error,
-/// and was `unawaited` where that was not the provider's doing.
-pub fn conclude(context: &mut Context, broke: bool, unawaited: bool, cause: Option<String>) {
+/// What went wrong with the last attempt of a request that ended so.
+fn fault_of(exchange: &Exchange, end: End, failure: Option<&Failure>) -> Option<Fault> {
+    let status = exchange.attempt.as_ref().and_then(|attempt| attempt.status);
+    match (end, failure) {
+        (End::ClientGone, _) => Some(Fault::ClientGone),
+        (End::Complete, _) => status.filter(|status| *status >= 400).map(Fault::Status),
+        (_, Some(failure)) => Some(failure.fault()),
+        (_, None) => Some(Fault::Closed),
+    }
+}
+
+/// Ends the attempt that ran: tells those who chose its endpoint and key, bills it, and writes it
+/// into the record. `fault` is what went wrong, and `cause` says it in words.
+pub fn conclude(context: &mut Context, fault: Option<Fault>, cause: Option<String>) {
     let Phase::Exchanging(exchange) = &mut context.phase else {
         return;
     };
@@ -57,9 +70,12 @@ pub fn conclude(context: &mut Context, broke: bool, unawaited: bool, cause: Opti
         return;
     };
     attempt.hear_out();
+    let hurried = fault == Some(Fault::Timeout) && exchange.plan.is_hurried();
+    if !hurried {
+        attempt.report(fault);
+    }
     let posted = record.received.method == Some(Method::POST);
-    let course = attempt.course(broke, unawaited && posted);
-    let bill = exchange.bill(&context.stages.meter, course);
+    let bill = exchange.bill(&context.stages.meter, fault.filter(|_| posted));
     if let Some(attempt) = exchange.attempt.take() {
         let arrived = record.arrived.steady;
         record.attempts.push(attempt.record(arrived, cause, bill));
@@ -67,6 +83,10 @@ pub fn conclude(context: &mut Context, broke: bool, unawaited: bool, cause: Opti
 }
 
 fn close(context: &mut Context) {
+    if let Phase::Exchanging(exchange) = &mut context.phase {
+        let admission = std::mem::take(&mut exchange.admission);
+        limit::settle(&context.stages.limits, admission.permit, &context.record);
+    }
     context.phase = Phase::Settled;
     let mut record = context.record.take();
     record.duration = record.arrived.elapsed();

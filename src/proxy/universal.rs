@@ -5,7 +5,7 @@ use super::wishes::{self, Wishes};
 use crate::base::period::Period;
 use crate::dialect;
 use crate::stage::plan::retry::{ATTEMPTS_MAX, Backoff, DELAY_MAX, Wish};
-use crate::stage::plan::target::{Own, Step, Target};
+use crate::stage::plan::target::{Fields, Own, Step, Target};
 use crate::stage::route::{RouteError, Routes, Trunk};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -148,9 +148,10 @@ fn build(step: usize, wire: &Wire<'_>, universal: &Universal<'_>) -> Result<Step
             streams: place.streams || call.stream,
             place,
             step,
+            once: false,
             custom_cost: own.custom_cost.or_else(|| wishes.custom_cost.clone()),
             own: Some(Own {
-                headers,
+                fields: Fields::Step(headers),
                 query,
                 body: own_body,
             }),

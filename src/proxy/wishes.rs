@@ -32,7 +32,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// The only step of a request at one provider; `once` where it cannot be sent a second time.
-    pub fn step(self, route: Route, asked: &Asked, once: bool) -> Step {
+    pub fn step(&self, route: Route, asked: &Asked, once: bool) -> Step {
         let mut wish = self.retry;
         if once {
             wish.attempts = Some(1);
@@ -43,8 +43,9 @@ impl Wishes {
                 place: route.place,
                 model: asked.model.clone(),
                 streams: asked.stream,
+                once,
                 step: 0,
-                custom_cost: self.custom_cost,
+                custom_cost: self.custom_cost.clone(),
                 own: None,
             },
             wish,

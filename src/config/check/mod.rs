@@ -2,7 +2,9 @@
 
 mod server;
 mod gateway;
+mod limit;
 mod provider;
+mod failover;
 mod file;
 
 use super::Config;
@@ -13,5 +15,7 @@ pub fn check(config: &Config, known_providers: &[&str], findings: &mut Findings<
     server::check(config, findings);
     provider::check(config, known_providers, findings);
     gateway::check(config, findings);
+    limit::check(config, findings);
+    failover::check(config, known_providers, findings);
     file::check(config, findings);
 }

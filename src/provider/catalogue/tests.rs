@@ -7,8 +7,7 @@ fn catalogue(own: &[(&str, &str)]) -> Catalogue {
     let own = own.iter().map(|(slug, base_url)| {
         let config = Config {
             base_url: Some((*base_url).to_owned()),
-            prices: BTreeMap::new(),
-            dialect: None,
+            ..Config::default()
         };
         ((*slug).to_owned(), config)
     });
@@ -199,6 +198,7 @@ fn workers_ai_paths_hold_the_account() {
 fn an_override_replaces_the_base_and_keeps_the_path() {
     let own = catalogue(&[
         ("openai", "http://127.0.0.1:1/v1"),
+        ("mistral", "http://127.0.0.1:1/v1"),
         ("azure-openai", "http://127.0.0.1:1/x"),
         ("aws-bedrock", "http://127.0.0.1:1"),
         ("google-vertex-ai", "http://127.0.0.1:1"),
@@ -206,6 +206,10 @@ fn an_override_replaces_the_base_and_keeps_the_path() {
         ("custom-vllm", "http://10.0.0.5:8000/v1"),
     ]);
     check_with(&own, "openai", "v1/models", "http://127.0.0.1:1/v1/models");
+    for path in ["chat/completions", "v1/chat/completions"] {
+        let expect = "http://127.0.0.1:1/v1/chat/completions";
+        check_with(&own, "mistral", path, expect);
+    }
     check_with(
         &own,
         "azure-openai",
@@ -307,4 +311,93 @@ fn a_place_says_what_is_spoken_there() {
         spoken("custom-x", "else"),
         (None, Operation::Other, None, false)
     );
+}
+
+fn from_yaml(text: &str) -> Catalogue {
+    Catalogue::build(&serde_yaml::from_str(text).unwrap()).unwrap()
+}
+
+#[test]
+fn a_place_can_be_moved_to_another_endpoint() {
+    let all = from_yaml(
+        "{custom-x: {endpoints: ['http://a/v1', {base_url: 'http://b'}, 'http://c:1/x/v1']},
+          anthropic: {endpoints: ['http://a', 'http://b/v1']},
+          azure-openai: {endpoints: ['http://a', 'http://b/y']}}",
+    );
+    let check = |slug: &str, path: &str, expect: &[&str]| {
+        let provider = all.provider(slug).unwrap();
+        let place = provider.place(path, None).unwrap();
+        let urls = provider.bases.iter().map(|base| {
+            let moved = place.at(base);
+            format!("{}{}", moved.origin, moved.path)
+        });
+        assert_eq!(urls.collect::<Vec<_>>(), expect);
+        assert_eq!(format!("{}{}", place.origin, place.path), expect[0]);
+    };
+    let path = "v1/chat/completions";
+    check(
+        "custom-x",
+        path,
+        &[
+            "http://a/v1/chat/completions",
+            "http://b/v1/chat/completions",
+            "http://c:1/x/v1/chat/completions",
+        ],
+    );
+    check(
+        "anthropic",
+        "messages",
+        &["http://a/v1/messages", "http://b/v1/messages"],
+    );
+    check(
+        "azure-openai",
+        "r/d/embeddings",
+        &[
+            "http://a/openai/deployments/d/embeddings",
+            "http://b/y/openai/deployments/d/embeddings",
+        ],
+    );
+}
+
+#[test]
+fn a_provider_with_one_place_is_not_moved() {
+    let all = catalogue(&[]);
+    let place = all.provider("openai").unwrap().place("models", None);
+    let place = place.unwrap();
+    let elsewhere = Base::parse("http://elsewhere").unwrap();
+    assert_eq!(place.at(&elsewhere).origin, place.origin);
+}
+
+#[test]
+fn each_provider_takes_its_key_in_its_own_way() {
+    let all = from_yaml(
+        "{custom-a: {base_url: 'http://a'}, custom-b: {base_url: 'http://a', dialect: openai},
+          custom-c: {base_url: 'http://a', dialect: anthropic},
+          custom-d: {base_url: 'http://a', dialect: deepgram}}",
+    );
+    let check = |slug: &str, expect: &str| {
+        let key = crate::base::secret::Secret::new("zq".to_owned());
+        let (name, value) = all.provider(slug).unwrap().key.write(&key).unwrap();
+        assert!(value.is_sensitive());
+        let field = format!("{name}: {}", value.to_str().unwrap());
+        assert_eq!(field, expect, "{slug}");
+    };
+    let bearers = "openai google-vertex-ai aws-bedrock workers-ai groq mistral cohere \
+        perplexity-ai replicate huggingface grok deepseek cerebras openrouter baseten fireworks \
+        adobe-firefly custom-a custom-b";
+    for slug in bearers.split_whitespace() {
+        check(slug, "authorization: Bearer zq");
+    }
+    for slug in ["anthropic", "parallel", "cartesia", "custom-c"] {
+        check(slug, "x-api-key: zq");
+    }
+    for slug in ["azure-openai", "ideogram"] {
+        check(slug, "api-key: zq");
+    }
+    for slug in ["deepgram", "custom-d"] {
+        check(slug, "authorization: Token zq");
+    }
+    check("google-ai-studio", "x-goog-api-key: zq");
+    check("elevenlabs", "xi-api-key: zq");
+    check("fal", "authorization: Key zq");
 }

@@ -1,13 +1,16 @@
 //! How many requests and attempts there were, and how many said something wrong, as metrics.
 
 use super::record::{AttemptRecord, Record};
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
 
 /// The instruments that count.
 pub struct Counts {
     requests: IntCounterVec,
     attempts: IntCounterVec,
     metadata_faults: IntCounterVec,
+    limited: IntCounterVec,
+    /// By the fullest of its counters; told when the metrics are read.
+    pub budget_used: GaugeVec,
 }
 
 impl Counts {
@@ -36,10 +39,26 @@ impl Counts {
                 ),
                 &["gateway", "reason"],
             )?,
+            limited: IntCounterVec::new(
+                Opts::new(
+                    "tollgate_limited_total",
+                    "Requests that ran into a limit: refused, made to wait, or sent to another model.",
+                ),
+                &["gateway", "limit"],
+            )?,
+            budget_used: GaugeVec::new(
+                Opts::new(
+                    "tollgate_budget_used_ratio",
+                    "How much of a budget is used, from 0 on, by the one who used most of it.",
+                ),
+                &["gateway", "limit"],
+            )?,
         };
         registry.register(Box::new(counts.requests.clone()))?;
         registry.register(Box::new(counts.attempts.clone()))?;
         registry.register(Box::new(counts.metadata_faults.clone()))?;
+        registry.register(Box::new(counts.limited.clone()))?;
+        registry.register(Box::new(counts.budget_used.clone()))?;
         Ok(counts)
     }
 
@@ -52,6 +71,9 @@ impl Counts {
         for attempt in &record.attempts {
             let labels = [&*attempt.provider, outcome(attempt)];
             self.attempts.with_label_values(&labels).inc();
+        }
+        if let Some(limit) = &record.answered.limit {
+            self.limited.with_label_values(&[gateway, limit]).inc();
         }
         for reason in record.asked.metadata_faults.reasons() {
             let labels = [gateway, reason.name()];

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::record::Record;
 use super::spending::Spending;
+use crate::stage::plan::pools::Health;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -29,6 +30,8 @@ pub struct Metrics {
     registry: Registry,
     counts: Counts,
     spending: Spending,
+    /// Of the providers' endpoints, keys and models.
+    pub health: Health,
     duration: HistogramVec,
     first_token: HistogramVec,
     overhead: Histogram,
@@ -47,6 +50,7 @@ impl Metrics {
         let metrics = Self {
             counts: Counts::register(&registry)?,
             spending: Spending::register(&registry)?,
+            health: Health::register(&registry)?,
             duration: histogram_vec(
                 "tollgate_request_duration_seconds",
                 "From a request's arrival to the end of its answer.",
@@ -106,7 +110,14 @@ impl Metrics {
     /// # Errors
     /// An instrument cannot be written as text.
     pub fn expose(&self) -> Result<String, prometheus::Error> {
+        self.health.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Tells how much of a budget is used, from 0 on.
+    pub fn set_budget(&self, gateway: &str, limit: &str, ratio: f64) {
+        let gauge = &self.counts.budget_used;
+        gauge.with_label_values(&[gateway, limit]).set(ratio);
     }
 
     /// Counts a finished request.

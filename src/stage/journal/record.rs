@@ -71,6 +71,8 @@ pub struct Asked {
     pub event_id: Option<String>,
     pub metadata: Metadata,
     pub metadata_faults: Faults,
+    /// The most tokens that it lets its answer have.
+    pub output_max: Option<u64>,
 }
 
 /// What the client sent.
@@ -99,6 +101,8 @@ pub struct Answered {
     pub first_byte: Option<Duration>,
     /// To the first generated text or call.
     pub first_token: Option<Duration>,
+    /// The first limit that the request ran into.
+    pub limit: Option<Arc<str>>,
     /// Stage and code of a refusal, `auth:2009`.
     pub refusal: Option<String>,
 }
@@ -244,6 +248,7 @@ impl Serialize for Record {
         map.serialize_entry("custom_cost", &(price == Some(PriceSource::Request)))?;
         map.serialize_entry("end", self.end.name())?;
         map.serialize_entry("refusal", &answered.refusal)?;
+        map.serialize_entry("limit", &answered.limit.as_deref())?;
         map.serialize_entry("key", &asked.key.as_deref())?;
         map.serialize_entry("step", &answered.step)?;
         let event_id = asked.event_id.as_deref().unwrap_or(&id);

@@ -2,6 +2,7 @@
 
 mod estimate;
 mod memo;
+pub mod worst;
 
 use crate::base::money::NanoUsd;
 use crate::dialect::usage::{Head, Reader, Reading};

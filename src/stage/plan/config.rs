@@ -25,6 +25,20 @@ impl Default for IncludeUsage {
     }
 }
 
+/// A target that stands in where those before it failed, for the same endpoint of the same format.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// A provider's slug.
+    pub provider: String,
+    /// In place of the model that was asked for.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The path at the provider, in place of the client's.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+}
+
 /// How long a provider may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

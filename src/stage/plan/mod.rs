@@ -5,9 +5,13 @@ pub mod fault;
 pub mod retry;
 mod steps;
 pub mod target;
+pub mod pools;
+pub mod pool;
+pub mod affinity;
+pub mod breaker;
 
 use crate::stage::route::Gateway;
-use config::{IncludeUsage, OnClientGone, Timeout};
+use config::{Fallback, IncludeUsage, OnClientGone, Timeout};
 use fault::Fault;
 use retry::Retry;
 use std::sync::Arc;
@@ -55,9 +59,31 @@ impl Plan {
         self.steps.would_go_on(fault)
     }
 
-    /// Whether any failure at all would be.
-    pub fn may_go_on(&self) -> bool {
-        self.would_go_on(Fault::Closed)
+    /// The position of the present step, from 0.
+    pub fn step(&self) -> Option<usize> {
+        self.steps.present()
+    }
+
+    /// Whether the client allows the provider less time than its gateway does, which then says
+    /// nothing about the provider.
+    pub fn is_hurried(&self) -> bool {
+        let own = self.steps.first_byte();
+        own.is_some_and(|own| own < self.patience.first_byte)
+    }
+
+    /// Whether the present step is the last one.
+    pub fn is_last_step(&self) -> bool {
+        self.steps.is_last()
+    }
+
+    /// Gives the present step up before it was tried; whether another one follows.
+    pub fn skip_step(&mut self) -> bool {
+        self.steps.skip()
+    }
+
+    /// Lets the present step be tried once more, elsewhere at the same provider.
+    pub fn repeat_step(&mut self) {
+        self.steps.repeat();
     }
 
     /// An attempt failed: decides what [`Plan::next_target`] gives, within `left`, the time that the whole
@@ -74,12 +100,13 @@ pub struct Plans {
 }
 
 /// One gateway's rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     pub patience: Patience,
     pub retry: Retry,
     pub on_client_gone: OnClientGone,
     pub include_usage: IncludeUsage,
+    pub fallback: Vec<Fallback>,
 }
 
 impl Default for Patience {
@@ -96,10 +123,16 @@ impl Plans {
         }
     }
 
+    /// What stands in for a failed target at a gateway, in order.
+    pub fn fallback(&self, gateway: &Gateway) -> &[Fallback] {
+        let rule = gateway.of(&self.gateways);
+        rule.map_or(&[], |rule| &rule.fallback)
+    }
+
     /// The plan for these steps at a gateway.
     pub fn plan(&self, gateway: &Gateway, steps: Vec<Step>) -> Plan {
-        let rule = gateway.of(&self.gateways).copied();
-        let rule = rule.unwrap_or_default();
+        let default = Rule::default();
+        let rule = gateway.of(&self.gateways).unwrap_or(&default);
         Plan {
             on_client_gone: rule.on_client_gone,
             include_usage: rule.include_usage.0,

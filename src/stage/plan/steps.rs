@@ -58,7 +58,31 @@ impl Steps {
 
     fn would_move_on(&self, fault: Fault) -> bool {
         let next = self.queue.get(1);
-        next.is_some_and(|next| may_differ(fault, next.target.own.is_some()))
+        next.is_some_and(|next| may_differ(fault, next.target.is_written()))
+    }
+
+    /// Gives the present step up before it was tried; whether another one follows.
+    pub fn skip(&mut self) -> bool {
+        if self.queue.len() < 2 {
+            return false;
+        }
+        self.queue.pop_front();
+        self.tries = 0;
+        self.pause = Duration::ZERO;
+        true
+    }
+
+    pub fn present(&self) -> Option<usize> {
+        Some(self.queue.front()?.target.step)
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.queue.len() < 2
+    }
+
+    /// The attempt that failed does not count: another endpoint or key takes its place.
+    pub fn repeat(&mut self) {
+        self.tries = self.tries.saturating_sub(1);
     }
 
     pub fn would_go_on(&self, fault: Fault) -> bool {
@@ -76,13 +100,7 @@ impl Steps {
                 return true;
             }
         }
-        if self.would_move_on(fault) {
-            self.queue.pop_front();
-            self.tries = 0;
-            self.pause = Duration::ZERO;
-            return true;
-        }
-        false
+        self.would_move_on(fault) && self.skip()
     }
 }
 
@@ -92,7 +110,7 @@ mod tests {
     use crate::base::period::Period;
     use crate::provider::catalogue::Catalogue;
     use crate::stage::plan::retry::Wish;
-    use crate::stage::plan::target::Own;
+    use crate::stage::plan::target::{Fields, Own};
     use std::collections::BTreeMap;
 
     const LONG: Duration = Duration::from_secs(1000);
@@ -107,9 +125,10 @@ mod tests {
                 model: None,
                 step,
                 streams: false,
+                once: false,
                 custom_cost: None,
                 own: own.then(|| Own {
-                    headers: http::HeaderMap::new(),
+                    fields: Fields::Step(http::HeaderMap::new()),
                     query: String::new(),
                     body: bytes::Bytes::new(),
                 }),

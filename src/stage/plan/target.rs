@@ -4,7 +4,7 @@ use super::retry::Wish;
 use crate::provider::place::{Place, Provider};
 use crate::provider::prices::custom::CustomCost;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +19,39 @@ pub struct Target {
     pub step: usize,
     /// Whether the answer is asked for in pieces.
     pub streams: bool,
+    /// It cannot be sent a second time.
+    pub once: bool,
     /// What the client says it costs.
     pub custom_cost: Option<CustomCost>,
     /// A request of its own, in place of the client's.
     pub own: Option<Own>,
 }
 
-/// What a step sends in place of the client's header fields and body.
+/// What a step sends in place of what the client sent.
 #[derive(Debug)]
 pub struct Own {
-    pub headers: HeaderMap,
+    pub fields: Fields,
     /// The path's query with its `?`, empty where there is none.
     pub query: String,
     pub body: Bytes,
+}
+
+/// The header fields of a step.
+#[derive(Debug)]
+pub enum Fields {
+    /// Those that the client wrote for it.
+    Step(HeaderMap),
+    /// The client's, without these: they are keys for another provider.
+    Client { without: Vec<HeaderName> },
+}
+
+impl Target {
+    /// Whether the client wrote this step by itself, so that what is wrong with another one need
+    /// not be wrong with it.
+    pub fn is_written(&self) -> bool {
+        let own = self.own.as_ref();
+        own.is_some_and(|own| matches!(own.fields, Fields::Step(_)))
+    }
 }
 
 /// A target, and what the client wishes for it.

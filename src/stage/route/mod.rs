@@ -32,6 +32,8 @@ pub struct Route {
     pub gateway: Gateway,
     pub provider: Arc<Provider>,
     pub place: Place,
+    /// The path after the provider, as the client sent it.
+    pub endpoint: String,
 }
 
 /// The part of a target before the provider: all that the universal endpoint's has.
@@ -174,6 +176,7 @@ impl Routes {
             gateway: trunk.gateway,
             provider,
             place,
+            endpoint: rest.to_owned(),
         }))
     }
 
