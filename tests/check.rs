@@ -24,7 +24,7 @@ fn parse(text: &str) -> Result<Config, Faults> {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, usize, &str, &str)] = &[
     // Keys and types.
-    ("sevrer: {}", 1, "unknown key `sevrer`", "did you mean `server`? the keys here are server, providers, gateways, log"),
+    ("sevrer: {}", 1, "unknown key `sevrer`", "did you mean `server`? the keys here are server, providers, gateways, cache, log"),
     ("server:\n  lisen: []", 2, "unknown key `lisen`", "did you mean `listen`?"),
     ("server:\n  max_boddy: 1MiB", 2, "unknown key `max_boddy`", "did you mean `max_body`?"),
     ("gateways:\n  a:\n    limit: []", 3, "unknown key `limit`", "did you mean `limits`? the keys here are hosts, auth, limits, timeout"),
@@ -68,6 +68,18 @@ const MISTAKES: &[(&str, usize, &str, &str)] = &[
     ("gateways: {a: {metadata: {max_entries: 0}}}", 1, "so many entries of metadata", "1 to 100"),
     ("gateways: {a: {metadata: {max_entries: 101}}}", 1, "so many entries of metadata", "1 to 100"),
     ("gateways: {a: {metadata: {entries: 5}}}", 1, "unknown key `entries`", "the keys here are max_entries"),
+    // The cache.
+    ("gateways: {a: {cache: {ttl: 5}}}", 1, "a period needs a unit", "250ms or 5s"),
+    ("gateways: {a: {cache: {ttl: 32d}}}", 1, "such a `ttl`", "1s to 31d"),
+    ("gateways: {a: {cache: {ttl: 1m, stale_if_error: 10ms}}}", 1, "such a `stale_if_error`", "1s to 31d"),
+    ("gateways: {a: {cache: {partition: user}}}", 1, "no such partition", "key, gateway or {metadata: NAME}"),
+    ("gateways:\n  a:\n    cache:\n      partition: {metadata: ''}", 4, "has no name", "{metadata: team}"),
+    ("gateways:\n  a:\n    cache:\n      ttl: 5m\n      ignore: [user]", 5, "canonical bodies only", "canonical: true"),
+    ("gateways: {a: {cache: {tll: 5m}}}", 1, "unknown key `tll`", "did you mean `ttl`?"),
+    ("cache: {entry: 1GiB}", 1, "`entry` is too large", "1KiB to 256MiB"),
+    ("cache: {directory: x, disk: 1KiB}", 1, "`disk` is too small", "1MiB to 16384GiB"),
+    ("cache: {disk: 2GiB}", 1, "no directory", "directory: PATH"),
+    ("cache: {memory: lots}", 1, "not a size", "64KiB"),
     // Addresses.
     ("server:\n  listen: [':8787']", 2, "names no IP", "0.0.0.0:PORT"),
     ("server:\n  listen:\n    - 8787", 3, "names no IP", "127.0.0.1:PORT"),

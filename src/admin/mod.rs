@@ -2,9 +2,11 @@
 
 mod page;
 mod limits;
+mod purge;
 
 use crate::base::secret::Secret;
 use crate::stage::Stages;
+use crate::stage::cache::archive::CacheStore;
 use crate::stage::journal::metrics::Metrics;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -12,6 +14,7 @@ use http::header::{ALLOW, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use page::{TEXT, page};
 use pingora::apps::http_app::ServeHttp;
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +38,7 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
     pub stages: Arc<ArcSwap<Stages>>,
+    pub store: &'static CacheStore,
     /// Who shows it may change things; without one nobody may.
     pub token: Option<Secret>,
 }
@@ -46,6 +50,9 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header();
+        if head.uri.path() == "/cache/purge" {
+            return self.purge(head).await;
+        }
         if let Some(id) = head.uri.path().strip_prefix("/limits/")
             && (head.method == Method::DELETE || head.method == Method::POST)
         {
@@ -74,7 +81,8 @@ impl ServeHttp for Admin {
                 "not ready\n".to_owned(),
             ),
             _ => {
-                let known = "not found; there are /metrics, /healthz, /readyz and /limits\n";
+                let known =
+                    "not found; there are /metrics, /healthz, /readyz, /limits and /cache/purge\n";
                 page(StatusCode::NOT_FOUND, TEXT, known.to_owned())
             }
         }
@@ -82,11 +90,29 @@ impl ServeHttp for Admin {
 }
 
 impl Admin {
+    async fn purge(&self, head: &RequestHeader) -> Response<Vec<u8>> {
+        if head.method != Method::POST {
+            let wrong = StatusCode::METHOD_NOT_ALLOWED;
+            let mut refused = page(wrong, TEXT, "use POST\n".to_owned());
+            let allowed = HeaderValue::from_static("POST");
+            refused.headers_mut().insert(ALLOW, allowed);
+            return refused;
+        }
+        if let Err(refused) = self.authorize(&head.headers) {
+            return *refused;
+        }
+        let query = head.uri.query().unwrap_or_default();
+        match purge::purge(self.store, query).await {
+            Ok(()) => page(StatusCode::OK, TEXT, "purged\n".to_owned()),
+            Err(fault) => page(fault.status(), TEXT, format!("{fault}\n")),
+        }
+    }
+
     fn metrics(&self) -> Response<Vec<u8>> {
         for (rule, ratio) in self.stages.load().limits.budgets() {
             self.metrics.set_budget(&rule.gateway, &rule.name, ratio);
         }
-        match self.metrics.expose() {
+        match self.metrics.expose(self.store) {
             Ok(text) => page(StatusCode::OK, EXPOSITION, text),
             Err(fault) => page(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -5,6 +5,8 @@ use crate::config::{Config, Gateway};
 use crate::provider::catalogue::Catalogue;
 use crate::stage::Stages;
 use crate::stage::auth::Auth;
+use crate::stage::cache::Cache;
+use crate::stage::cache::archive::CacheStore;
 use crate::stage::journal::{Journal, metrics::Metrics};
 use crate::stage::limit::{Limits, config::Limit};
 use crate::stage::metadata::MetadataRules;
@@ -24,7 +26,12 @@ pub const DEFAULT_GATEWAY: &str = "default";
 ///
 /// # Errors
 /// The configuration was not checked, or the log cannot be opened.
-pub fn stages(config: &Config, metrics: Arc<Metrics>, counters: Arc<Counters>) -> Result<Stages> {
+pub fn stages(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    counters: Arc<Counters>,
+    store: &'static CacheStore,
+) -> Result<Stages> {
     let mut gateways = config.gateways.clone();
     gateways.entry(DEFAULT_GATEWAY.to_owned()).or_default();
     let names: Vec<String> = gateways.keys().cloned().collect();
@@ -66,6 +73,7 @@ pub fn stages(config: &Config, metrics: Arc<Metrics>, counters: Arc<Counters>) -
             include_usage: gateway.include_usage,
             fallback: gateway.fallback.clone(),
         })),
+        cache: Cache::build(store, rules.iter().map(|gateway| &gateway.cache)),
         pools,
         meter: Meter::build(&config.providers),
         journal,

@@ -3,11 +3,13 @@
 use super::assemble;
 use crate::admin::{Admin, Readiness};
 use crate::config::Config;
+use crate::proxy::caching;
 use crate::proxy::config::Listen;
 use crate::proxy::door::Door;
 use crate::proxy::gateway::Gateway;
 use crate::proxy::surroundings::Surroundings;
 use crate::stage::Stages;
+use crate::stage::cache::keeper;
 use crate::stage::journal::metrics::Metrics;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -39,8 +41,9 @@ const LINGER: Duration = Duration::from_millis(100);
 /// A socket, a certificate or the log cannot be opened.
 pub fn run(config: &Config) -> Result<()> {
     let metrics = Arc::new(Metrics::new()?);
+    let store = keeper::open(&config.cache, caching::has_begun);
     let counters = assemble::counters(config)?;
-    let stages = assemble::stages(config, metrics.clone(), counters)?;
+    let stages = assemble::stages(config, metrics.clone(), counters, store)?;
     let stages = Arc::new(ArcSwap::from_pointee(stages));
     let readiness = Arc::new(Readiness::default());
     probe_addresses(config)?;
@@ -51,6 +54,7 @@ pub fn run(config: &Config) -> Result<()> {
     let admin = Admin {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        store,
         stages: stages.clone(),
         token: config.server.admin_token.clone(),
     };

@@ -13,6 +13,8 @@ pub struct Config {
     pub providers: BTreeMap<String, provider::config::Config>,
     /// `default` exists even where it is not named.
     pub gateways: BTreeMap<String, Gateway>,
+    /// What all gateways share to keep answers in.
+    pub cache: stage::cache::config::Room,
     pub log: stage::journal::config::Config,
     pub counters: store::counters::config::Config,
 }
@@ -32,4 +34,5 @@ pub struct Gateway {
     pub on_client_gone: stage::plan::config::OnClientGone,
     pub include_usage: stage::plan::config::IncludeUsage,
     pub metadata: stage::metadata::config::Config,
+    pub cache: stage::cache::config::Config,
 }

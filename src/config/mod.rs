@@ -152,12 +152,9 @@ fn resolve_paths(config: &mut Config, folder: &Path) {
         stage::journal::config::Config::File(file) => Some(file),
         _ => None,
     };
-    let counters = &mut config.counters.folder;
-    for file in files
-        .chain(&mut config.server.ca_file)
-        .chain(log)
-        .chain(counters)
-    {
+    let files = files.chain(&mut config.server.ca_file).chain(log);
+    let files = files.chain(&mut config.counters.folder);
+    for file in files.chain(&mut config.cache.directory) {
         *file = folder.join(&*file);
     }
 }

@@ -84,6 +84,12 @@ fn the_annotated_file_shows_every_key() {
         ("retry", "{gateways: {a: {retry: {probe: }}}}"),
         ("fallback", "{gateways: {a: {fallback: [{probe: }]}}}"),
         ("metadata", "{gateways: {a: {metadata: {probe: }}}}"),
+        ("gateway's cache", "{gateways: {a: {cache: {probe: }}}}"),
+        (
+            "partition",
+            "{gateways: {a: {cache: {partition: {probe: }}}}}",
+        ),
+        ("cache", "{cache: {probe: }}"),
         ("limit", "{gateways: {a: {limits: [{probe: }]}}}"),
         ("when", "{gateways: {a: {limits: [{when: {probe: }}]}}}"),
         ("over", "{gateways: {a: {limits: [{over: {probe: }}]}}}"),
@@ -119,7 +125,7 @@ fn the_annotated_file_shows_every_key() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 83);
+    assert_eq!(seen, 95);
 }
 
 #[test]

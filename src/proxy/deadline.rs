@@ -101,6 +101,12 @@ impl Deadlines {
         self.idle_within.store(nanos(idle), Ordering::Relaxed);
     }
 
+    /// The end of it all, if it has one.
+    pub fn end(&self) -> Option<Instant> {
+        let at = self.total_at.load(Ordering::Relaxed);
+        (at > 0).then(|| self.begun + Duration::from_nanos(at))
+    }
+
     /// The next deadline, seen from `now`, a moment at which something happened.
     pub fn next(&self, now: Instant) -> Option<(Instant, Lapse)> {
         let first_byte = self.first_byte();

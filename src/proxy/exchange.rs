@@ -1,5 +1,6 @@
 //! The state of asking providers: the plan and the attempt that runs.
 
+use super::dealings::Dealings;
 use super::failure::Failure;
 use super::peer::Addresses;
 use super::seat::Seat;
@@ -31,6 +32,7 @@ pub struct Exchange {
     /// The path's query with its `?`, empty where there is none.
     pub query: String,
     pub caller: Caller,
+    pub caching: Dealings,
     /// Room under the gateway's limits, to be settled at the end.
     pub admission: Admission,
     pub attempt: Option<Attempt>,
@@ -102,6 +104,7 @@ impl Exchange {
             seat,
             query,
             caller,
+            caching: Dealings::default(),
             admission: Admission::default(),
             attempt: None,
             tried: Tried::default(),

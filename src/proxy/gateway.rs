@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::exchange::Verdict;
 use super::surroundings::Surroundings;
-use super::{intake, judge, own_answer, pipeline, reply, settle};
+use super::{caching, intake, judge, own_answer, pipeline, reply, settle};
 use crate::stage::Stages;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -11,8 +11,9 @@ use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, Result};
-use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::{Error, ErrorType, Result};
+use pingora_cache::{CacheKey, CacheMeta, ForcedFreshness, HitHandler, RespCacheable};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
+        caching::check_wait(session, context)?;
         pipeline::attempt(session, context, &self.surroundings).await
     }
 
@@ -83,7 +85,8 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        pipeline::accept(&session.req_header().method, context, head)
+        pipeline::accept(&session.req_header().method, context, head)?;
+        caching::rather_stale(session, head)
     }
 
     fn upstream_response_body_filter(
@@ -104,6 +107,76 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         pipeline::answer_head(session, context, head)
+    }
+
+    // The cache, which Pingora runs on these answers.
+
+    fn request_cache_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        let store = context.stages.cache.store;
+        if let Some(exchange) = context.exchange() {
+            caching::enable(session, exchange, store);
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, _session: &Session, context: &mut Context) -> Result<CacheKey> {
+        let exchange = context.exchange();
+        let exchange = exchange.ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        caching::key(exchange)
+    }
+
+    async fn cache_hit_filter(
+        &self,
+        session: &mut Session,
+        meta: &CacheMeta,
+        handler: &mut HitHandler,
+        _is_fresh: bool,
+        context: &mut Context,
+    ) -> Result<Option<ForcedFreshness>> {
+        let exchange = context.exchange();
+        Ok(exchange.and_then(|exchange| caching::found(session, exchange, meta, handler)))
+    }
+
+    fn response_cache_filter(
+        &self,
+        _session: &Session,
+        head: &ResponseHeader,
+        context: &mut Context,
+    ) -> Result<RespCacheable> {
+        let store = context.stages.cache.store;
+        let exchange = context.exchange();
+        let exchange = exchange.ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        Ok(caching::admit(exchange, store, head))
+    }
+
+    fn should_serve_stale(
+        &self,
+        _session: &mut Session,
+        context: &mut Context,
+        error: Option<&Error>,
+    ) -> bool {
+        let failed = error.zip(context.exchange());
+        failed.is_some_and(|(error, exchange)| caching::stands_in(exchange, error))
+    }
+
+    /// Never: whoever asks a question wants the answer.
+    fn cache_not_modified_filter(
+        &self,
+        _session: &Session,
+        _head: &ResponseHeader,
+        _context: &mut Context,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Never a part of it either.
+    fn range_header_filter(
+        &self,
+        _session: &mut Session,
+        _head: &mut ResponseHeader,
+        _context: &mut Context,
+    ) -> RangeType {
+        RangeType::None
     }
 
     fn fail_to_connect(
@@ -133,6 +206,11 @@ impl ProxyHttp for Gateway {
         let untouched = session.response_written().is_none();
         let verdict = judge::error(context, &error, stale, untouched);
         error.set_retry(verdict == Verdict::TryNext);
+        if let (Verdict::TryNext, store) = (verdict, context.stages.cache.store)
+            && let Some(exchange) = context.exchange()
+        {
+            caching::start_over(session, exchange, store);
+        }
         error
     }
 

@@ -7,7 +7,7 @@ use super::failure::{Failure, cause_of};
 use super::settle::conclude;
 use crate::stage::plan::fault::Fault;
 use crate::stage::plan::pool::Tried;
-use pingora::{Error, ErrorSource};
+use pingora::{Error, ErrorSource, ErrorType};
 
 /// No connection came about: the name's next address is tried within the same attempt.
 pub fn dial(context: &mut Context, error: &Error) -> Verdict {
@@ -47,6 +47,10 @@ pub fn error(context: &mut Context, error: &Error, stale: bool, untouched: bool)
     if let Some(fault) = exchange.fault.take() {
         let told = matches!(fault, Fault::Failed).then_some(Failure::Reported { origin });
         return fail(context, fault, told);
+    }
+    // An answer out of the cache stands in for this one.
+    if matches!(error.etype(), ErrorType::HTTPStatus(_)) {
+        return Verdict::GiveUp;
     }
     if *error.esource() == ErrorSource::Downstream && Lapse::of(error).is_none() {
         return Verdict::GiveUp;

@@ -11,6 +11,8 @@ mod settle;
 pub mod context;
 pub mod exchange;
 pub mod surroundings;
+pub mod caching;
+pub mod dealings;
 pub mod failure;
 mod arrival;
 pub mod door;

@@ -1,6 +1,7 @@
 //! The path of a request, top to bottom: admit, attempt, judge, answer, settle.
 
 use super::arrival;
+use super::caching::Inquiry;
 use super::context::{Context, Phase};
 use super::exchange::{Exchange, Metering, OpenStream, Verdict};
 use super::failure::Failure;
@@ -8,7 +9,7 @@ use super::intent::{self, Intent, Terms};
 use super::own_answer::stamp_of;
 use super::refusal::Refusal;
 use super::surroundings::Surroundings;
-use super::{choose, fields, intake, judge, limit, peer, reply, text, wishes};
+use super::{caching, choose, fields, intake, judge, limit, peer, reply, text, wishes};
 use crate::stage::meter;
 use crate::stage::plan::config::OnClientGone;
 use crate::stage::plan::fault::Fault;
@@ -52,7 +53,8 @@ pub async fn admit(
     };
     let caller = stages.auth.authenticate(gateway, headers, key_fields)?;
     context.record.asked.key = caller.key().cloned();
-    let wishes = wishes::read(headers)?;
+    let mut wishes = wishes::read(headers)?;
+    let cache = std::mem::take(&mut wishes.cache);
 
     let seat = match &context.phase {
         Phase::Arrived(seat) => seat.clone(),
@@ -79,14 +81,16 @@ pub async fn admit(
     if let Some(body) = body {
         seat.hold(body);
     }
-
+    let inquiry = Inquiry::new(&gateway, &query, &steps, cache);
+    let caching = caching::consult(session, context, inquiry)?;
     let plan = stages.plans.plan(&gateway, steps);
-    seat.deadlines
-        .end_by(record.arrived.steady + plan.patience().total);
+    let arrived = context.record.arrived.steady;
+    seat.deadlines.end_by(arrived + plan.patience().total);
     if plan.on_client_gone == OnClientGone::Drain && session.req_header().method == Method::POST {
         seat.drain();
     }
     let mut exchange = Exchange::begin(plan, seat, query, caller);
+    exchange.caching = caching;
     exchange.admission = admission;
     context.phase = Phase::Exchanging(Box::new(exchange));
     Ok(())
@@ -258,7 +262,11 @@ pub fn answer_head(
     }
     fields::to_client(head);
     reply::stamp(head, &stamp_of(session, context))?;
-    let attempts = context.record.attempts.len() + 1;
+    let mut attempts = context.record.attempts.len();
+    if let Some(exchange) = context.exchange() {
+        attempts += usize::from(exchange.attempt.is_some());
+        caching::mark(session, exchange, head)?;
+    }
     head.insert_header(ATTEMPTS, HeaderValue::from(attempts))?;
     if let Some(exchange) = context.exchange() {
         limit::tell(&exchange.admission, head)?;
@@ -299,6 +307,7 @@ pub fn answer_body(
             attempt.report(None);
             if context.record.asked.stream && shut {
                 exchange.seat.gate.open(Vec::new());
+                exchange.caching.share();
             }
         }
     }
@@ -314,9 +323,15 @@ pub fn answer_body(
     }
     if last {
         attempt.ended = Some(Instant::now());
-        if shut && !context.record.asked.stream {
+        let held = shut && !context.record.asked.stream;
+        if held || exchange.caching.is_filling() {
+            attempt.hear_out();
+            let keep = caching::is_whole(exchange);
             let bill = exchange.bill(&context.stages.meter, None);
-            exchange.seat.gate.open(fields::bill(bill.as_ref()));
+            caching::judge(exchange, keep, bill.and_then(|bill| bill.cost));
+            if held {
+                exchange.seat.gate.open(fields::bill(bill.as_ref()));
+            }
         }
     }
     Ok(())

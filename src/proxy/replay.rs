@@ -21,6 +21,7 @@ use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, Result};
+use pingora_timeout::timeout;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,16 +32,20 @@ pub struct Replay {
     inner: Option<ServerSession>,
     seat: Arc<Seat>,
     held: Held,
+    /// The end was queued, and nobody was told yet.
+    ended: bool,
     /// One timer a request, set again only when a deadline comes nearer.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Replay {
-    pub fn new(inner: ServerSession, seat: Arc<Seat>) -> Self {
+    pub fn new(mut inner: ServerSession, seat: Arc<Seat>) -> Self {
+        inner.set_proxy_tasks_enabled(true);
         Self {
             inner: Some(inner),
             seat,
             held: Held::default(),
+            ended: false,
             alarm: None,
         }
     }
@@ -58,7 +63,8 @@ impl Replay {
     /// Waits for the client, or for the next deadline.
     async fn read_or_lapse(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         // Seen once: every event of the exchange asks anew, and an early alarm is no event.
-        let Some((at, lapse)) = self.seat.deadlines.next(Instant::now()) else {
+        let next = self.seat.deadlines.next(Instant::now());
+        let Some((at, lapse)) = next.filter(|_| !self.seat.is_filling()) else {
             let seat = self.seat.clone();
             return wait_for_client(self.inner_mut(), &seat, no_body_expected).await;
         };
@@ -219,12 +225,42 @@ impl CustomSession for Replay {
         Ok(ended)
     }
 
+    // An answer that others read as well must not wait for this client. Pingora's queue is for that; it
+    // has none for HTTP/2, whose clients hold the others up when they stop reading.
+
     fn proxy_tasks_enabled(&self) -> bool {
-        self.inner().supports_proxy_task_api()
+        self.seat.is_filling() && self.inner().supports_proxy_task_api()
     }
 
-    fn set_proxy_tasks_enabled(&mut self, enabled: bool) {
-        self.inner_mut().set_proxy_tasks_enabled(enabled);
+    fn send_proxy_task(&mut self, task: HttpTask) {
+        let Some(tasks) = self.held.pass(vec![task], &self.seat.gate) else {
+            return;
+        };
+        for task in tasks {
+            self.ended |= task.is_end();
+            if !self.seat.has_left() {
+                self.inner_mut().send_downstream_proxy_task(task);
+            }
+        }
+    }
+
+    fn has_pending_proxy_tasks(&self) -> bool {
+        if self.seat.has_left() {
+            return self.ended;
+        }
+        self.inner().has_pending_downstream_proxy_tasks()
+    }
+
+    async fn write_proxy_tasks(&mut self) -> Result<bool> {
+        if !self.seat.has_left() {
+            let stall = self.get_write_timeout().unwrap_or(Duration::MAX);
+            let written = self.inner_mut().write_downstream_proxy_tasks();
+            if let Ok(Ok(done)) = timeout(stall, written).await {
+                return Ok(done);
+            }
+            self.seat.leave();
+        }
+        Ok(std::mem::take(&mut self.ended))
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

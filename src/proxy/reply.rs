@@ -22,7 +22,7 @@ const LOG_ID: HeaderName = HeaderName::from_static("cf-aig-log-id");
 const STEP: HeaderName = HeaderName::from_static("cf-aig-step");
 /// What was wrong with the request, though it was served.
 const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
 
 /// What every answer of ours carries beside its body.
 pub struct Stamp<'a> {

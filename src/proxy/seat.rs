@@ -14,6 +14,7 @@ pub struct Seat {
     pub deadlines: Deadlines,
     pub gate: Gate,
     drains: AtomicBool,
+    fills: AtomicBool,
     left: AtomicBool,
     close_after: AtomicBool,
     finished: AtomicBool,
@@ -38,6 +39,22 @@ impl Seat {
 
     pub fn drains(&self) -> bool {
         self.drains.load(Ordering::Acquire)
+    }
+
+    /// The answer goes to the client by way of the cache, and is read to its end for others as well. The
+    /// reader there keeps the deadlines from now on: Pingora would not hear of them from the session.
+    pub fn fill(&self) {
+        self.drain();
+        self.fills.store(true, Ordering::Release);
+    }
+
+    /// The answer was given up; the session keeps the deadlines of the next one.
+    pub fn unfill(&self) {
+        self.fills.store(false, Ordering::Release);
+    }
+
+    pub fn is_filling(&self) -> bool {
+        self.fills.load(Ordering::Acquire)
     }
 
     /// The client is gone.

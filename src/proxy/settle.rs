@@ -16,6 +16,7 @@ pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
     context.record.answered.bytes = session.body_bytes_sent() as u64;
     if let Phase::Exchanging(exchange) = &mut context.phase {
         let failure = exchange.failure.take();
+        let failure = failure.or_else(|| exchange.caching.failure(error, exchange.patience()));
         let heard = exchange.attempt.as_mut().is_some_and(Attempt::hear_out);
         let end = match end_of(failure.as_ref(), error, heard) {
             _ if exchange.seat.has_left() => End::ClientGone,
@@ -23,7 +24,7 @@ pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
         };
         let fault = fault_of(exchange, end, failure.as_ref());
         let cause = match (failure, error) {
-            _ if end == End::Complete => None,
+            (None, _) if end == End::Complete => None,
             (Some(failure), _) => Some(failure.to_string()),
             // The attempt was not at fault.
             (None, Some(_)) if end == End::ClientGone => None,
@@ -66,6 +67,7 @@ pub fn conclude(context: &mut Context, fault: Option<Fault>, cause: Option<Strin
     };
     exchange.streaming = None;
     let record = &mut context.record;
+    record.cache = exchange.caching.record();
     let Some(attempt) = &mut exchange.attempt else {
         return;
     };

@@ -4,6 +4,7 @@ use super::faults::FieldFault;
 use super::text;
 use crate::base::period::Period;
 use crate::provider::prices::custom::CustomCost;
+use crate::stage::cache::control;
 use crate::stage::journal::record::Asked;
 use crate::stage::plan::retry::{ATTEMPTS_MAX, Backoff, DELAY_MAX, Wish};
 use crate::stage::plan::target::{Step, Target};
@@ -27,6 +28,7 @@ pub struct Wishes {
     /// To the first byte of the answer.
     pub timeout: Option<Duration>,
     pub custom_cost: Option<CustomCost>,
+    pub cache: control::Wishes,
     pub retry: Wish,
 }
 
@@ -60,7 +62,20 @@ pub fn read(headers: &HeaderMap) -> Result<Wishes, FieldFault> {
     Ok(Wishes {
         timeout: request_timeout(headers)?,
         custom_cost: custom_cost(headers)?,
+        cache: cache(headers)?,
         retry: retry(headers)?,
+    })
+}
+
+/// What a request, or a step of it, says about the cache.
+///
+/// # Errors
+/// A field that holds something else.
+pub fn cache(headers: &HeaderMap) -> Result<control::Wishes, FieldFault> {
+    control::Wishes::read(headers).map_err(|fault| FieldFault {
+        field: fault.field.to_owned(),
+        value: fault.value,
+        expected: fault.expected.into(),
     })
 }
 

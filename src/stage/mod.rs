@@ -5,10 +5,12 @@ pub mod metadata;
 pub mod auth;
 pub mod limit;
 pub mod plan;
+pub mod cache;
 pub mod meter;
 pub mod journal;
 
 use auth::Auth;
+use cache::Cache;
 use journal::Journal;
 use limit::Limits;
 use metadata::MetadataRules;
@@ -25,6 +27,7 @@ pub struct Stages {
     pub auth: Auth,
     pub limits: Limits,
     pub plans: Plans,
+    pub cache: Cache,
     pub pools: Arc<Pools>,
     pub meter: Meter,
     pub journal: Journal,

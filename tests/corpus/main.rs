@@ -5,6 +5,7 @@
 
 mod asking;
 mod exchange;
+mod kept;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -2,6 +2,7 @@
 
 mod server;
 mod gateway;
+mod cache;
 mod limit;
 mod provider;
 mod failover;
@@ -15,6 +16,7 @@ pub fn check(config: &Config, known_providers: &[&str], findings: &mut Findings<
     server::check(config, findings);
     provider::check(config, known_providers, findings);
     gateway::check(config, findings);
+    cache::check(config, findings);
     limit::check(config, findings);
     failover::check(config, known_providers, findings);
     file::check(config, findings);

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::record::Record;
 use super::spending::Spending;
+use crate::stage::cache::archive::CacheStore;
 use crate::stage::plan::pools::Health;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
@@ -109,8 +110,9 @@ impl Metrics {
     ///
     /// # Errors
     /// An instrument cannot be written as text.
-    pub fn expose(&self) -> Result<String, prometheus::Error> {
+    pub fn expose(&self, store: &CacheStore) -> Result<String, prometheus::Error> {
         self.health.refresh();
+        self.spending.savings.take_stock(store);
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
@@ -125,8 +127,12 @@ impl Metrics {
         let gateway = record.asked.gateway.as_deref().unwrap_or_default();
         let provider = record.asked.provider.as_deref().unwrap_or_default();
         let model = record.asked.model.as_deref();
-        let model = model.map_or("", |model| self.model_label(model, record.was_served()));
+        let served = record.was_served() || record.cache.outcome.is_cached();
+        let model = model.map_or("", |model| self.model_label(model, served));
         self.counts.observe([gateway, provider, model], record);
+        self.spending
+            .savings
+            .observe([gateway, provider, model], &record.cache);
         let labels = [gateway, provider];
         let seconds = record.duration.as_secs_f64();
         self.duration.with_label_values(&labels).observe(seconds);

@@ -6,6 +6,7 @@ pub mod metrics;
 pub mod record;
 mod sink;
 mod spending;
+mod savings;
 
 use config::Config;
 use metrics::Metrics;

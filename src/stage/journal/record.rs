@@ -2,9 +2,11 @@
 
 use crate::base::clock::{self, Moment};
 use crate::base::id::RequestId;
+use crate::base::money::NanoUsd;
 use crate::llm::metadata::Metadata;
 use crate::llm::operation::Operation;
 use crate::provider::prices::price::PriceSource;
+use crate::stage::cache::Outcome;
 use crate::stage::metadata::faults::Faults;
 use crate::stage::meter::Bill;
 use http::Method;
@@ -75,6 +77,14 @@ pub struct Asked {
     pub output_max: Option<u64>,
 }
 
+/// What the cache had to do with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shared {
+    pub outcome: Outcome,
+    /// What the answer out of the cache cost when it was made; `None` where nobody knows.
+    pub saved: Option<NanoUsd>,
+}
+
 /// What the client sent.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
@@ -115,6 +125,7 @@ pub struct Record {
     pub received: Received,
     pub asked: Asked,
     pub answered: Answered,
+    pub cache: Shared,
     pub attempts: Vec<AttemptRecord>,
     pub end: End,
     /// From the arrival to the end; set when the record is closed.
@@ -139,6 +150,7 @@ impl Record {
             received: Received::default(),
             asked: Asked::default(),
             answered: Answered::default(),
+            cache: Shared::default(),
             attempts: Vec::new(),
             end: End::Complete,
             duration: Duration::ZERO,
@@ -236,14 +248,16 @@ impl Serialize for Record {
         map.serialize_entry("method", &method)?;
         map.serialize_entry("status_code", &answered.status)?;
         map.serialize_entry("success", &self.success())?;
-        map.serialize_entry("cached", &false)?;
-        map.serialize_entry("cache", "off")?;
+        map.serialize_entry("cached", &self.cache.outcome.is_cached())?;
+        map.serialize_entry("cache", self.cache.outcome.name())?;
+        map.serialize_entry("saved", &self.cache.saved)?;
         map.serialize_entry("stream", &asked.stream)?;
         map.serialize_entry("duration", &milliseconds(self.duration))?;
         map.serialize_entry("ttft", &self.ttft().map(milliseconds))?;
-        let bill = self.bill();
+        let cached = self.cache.outcome.is_cached();
+        let bill = self.bill().or_else(|| cached.then(Bill::free));
         serialize_bill::<S>(&mut map, bill.as_ref())?;
-        let price = bill.map(|bill| bill.price_source);
+        let price = self.bill().map(|bill| bill.price_source);
         map.serialize_entry("price_source", &price)?;
         map.serialize_entry("custom_cost", &(price == Some(PriceSource::Request)))?;
         map.serialize_entry("end", self.end.name())?;

@@ -1,5 +1,6 @@
 //! What requests used and cost, as metrics.
 
+use super::savings::Savings;
 use crate::base::money::NanoUsd;
 use crate::llm::usage::Usage;
 use crate::stage::meter::{Bill, UsageSource};
@@ -11,6 +12,8 @@ pub struct Spending {
     /// The part of it that was told from bytes.
     estimated: Spent,
     unpriced: IntCounterVec,
+    /// What was not spent.
+    pub savings: Savings,
 }
 
 /// Tokens, and what they cost.
@@ -57,6 +60,7 @@ impl Spending {
             all,
             estimated,
             unpriced,
+            savings: Savings::register(registry)?,
         })
     }
 

@@ -87,6 +87,20 @@ pub struct Bill {
 }
 
 impl Bill {
+    /// An answer that the provider did not make.
+    pub fn free() -> Self {
+        Self {
+            usage: Usage {
+                input: Some(0),
+                output: Some(0),
+                ..Usage::default()
+            },
+            usage_source: UsageSource::Reported,
+            cost: Some(NanoUsd::default()),
+            price_source: PriceSource::Unknown,
+        }
+    }
+
     /// Input and output tokens together.
     pub fn tokens(&self) -> u64 {
         let Usage { input, output, .. } = self.usage;

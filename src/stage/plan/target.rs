@@ -49,8 +49,15 @@ impl Target {
     /// Whether the client wrote this step by itself, so that what is wrong with another one need
     /// not be wrong with it.
     pub fn is_written(&self) -> bool {
-        let own = self.own.as_ref();
-        own.is_some_and(|own| matches!(own.fields, Fields::Step(_)))
+        self.written_fields().is_some()
+    }
+
+    /// The header fields that the client wrote for this step.
+    pub fn written_fields(&self) -> Option<&HeaderMap> {
+        match &self.own.as_ref()?.fields {
+            Fields::Step(fields) => Some(fields),
+            Fields::Client { .. } => None,
+        }
     }
 }
 

@@ -1,0 +1,317 @@
+//! From a question to its key: a digest of all that may tell two answers apart.
+
+use super::canonical;
+use super::config::{Config, Partition};
+use crate::llm::metadata::Metadata;
+use crate::provider::place::Place;
+use crate::stage::auth::GATEWAY_FIELD;
+use crate::store::entry::Key;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName};
+use std::sync::Arc;
+
+/// Fields of providers that choose among answers to one body.
+const CHOOSING: [&str; 7] = [
+    "anthropic-beta",
+    "anthropic-version",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "x-goog-user-project",
+    "x-amzn-bedrock-guardrailidentifier",
+];
+
+/// All that a key is made of.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    pub account: &'a str,
+    pub gateway: &'a str,
+    pub provider: &'a Arc<str>,
+    pub place: &'a Place,
+    /// With its `?`.
+    pub query: &'a str,
+    pub model: Option<&'a str>,
+    pub stream: bool,
+    /// The request's, and those of its first step.
+    pub headers: [Option<&'a HeaderMap>; 2],
+    /// The provider's own fields for keys.
+    pub key_fields: &'a [HeaderName],
+    pub metadata: &'a Metadata,
+    /// As the client sent it.
+    pub body: &'a [u8],
+}
+
+impl Parts<'_> {
+    fn fields(&self, name: &str, mut hear: impl FnMut(&[u8])) {
+        for headers in self.headers.iter().flatten() {
+            let values = headers.get_all(name).iter();
+            values.for_each(|value| hear(value.as_bytes()));
+        }
+    }
+}
+
+/// Hashes parts so that no two lists of parts are one text: each with its length before it.
+struct Framed(blake3::Hasher);
+
+impl Framed {
+    fn part(&mut self, part: &[u8]) -> &mut Self {
+        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update(part);
+        self
+    }
+
+    fn end(&self) -> [u8; Key::BYTES] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
+/// Makes keys that nobody can make without the secret: what is kept tells nothing of credentials.
+#[derive(Clone)]
+pub struct Keys {
+    secret: [u8; 32],
+}
+
+impl Keys {
+    pub const fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    fn framed(&self, purpose: &str) -> Framed {
+        let mut framed = Framed(blake3::Hasher::new_keyed(&self.secret));
+        framed.part(purpose.as_bytes());
+        framed
+    }
+
+    /// The key of a question, by its gateway's rule.
+    pub fn of_question(&self, parts: &Parts<'_>, rule: &Config) -> Key {
+        let mut framed = self.framed("question");
+        framed.part(parts.account.as_bytes());
+        framed.part(parts.gateway.as_bytes());
+        framed.part(&self.partition(parts, &rule.partition));
+        framed.part(&[u8::from(parts.stream)]);
+        framed.part(parts.provider.as_bytes());
+        framed.part(parts.place.origin.to_string().as_bytes());
+        framed.part(parts.place.path.as_bytes());
+        framed.part(parts.query.as_bytes());
+        framed.part(parts.model.unwrap_or_default().as_bytes());
+        for name in CHOOSING {
+            parts.fields(name, |value| {
+                framed.part(name.as_bytes()).part(value);
+            });
+        }
+        let digest = rule
+            .canonical
+            .then(|| canonical::digest(parts.body, &rule.ignore));
+        match digest.flatten() {
+            Some(digest) => framed.part(b"canonical").part(&digest),
+            None => framed.part(b"exact").part(parts.body),
+        };
+        Key(framed.end())
+    }
+
+    /// The key of whatever the client calls by `name`: within the gateway, the caller's partition and
+    /// the form of the answer.
+    pub fn of_name(&self, name: &[u8], parts: &Parts<'_>, rule: &Config) -> Key {
+        let mut framed = self.framed("name");
+        framed.part(parts.account.as_bytes());
+        framed.part(parts.gateway.as_bytes());
+        framed.part(&self.partition(parts, &rule.partition));
+        framed.part(&[u8::from(parts.stream)]);
+        framed.part(name);
+        Key(framed.end())
+    }
+
+    /// Those whom answers are shared with.
+    fn partition(&self, parts: &Parts<'_>, partition: &Partition) -> [u8; Key::BYTES] {
+        match partition {
+            Partition::Gateway => self.framed("gateway").end(),
+            Partition::Metadata(name) => match parts.metadata.get(name) {
+                Some(value) => {
+                    let mut framed = self.framed("metadata");
+                    framed.part(name.as_bytes());
+                    framed.part(value.text().as_bytes()).end()
+                }
+                None => self.partition(parts, &Partition::Key),
+            },
+            Partition::Key => {
+                let mut framed = self.framed("credentials");
+                let names = [&GATEWAY_FIELD, &AUTHORIZATION];
+                for name in names.into_iter().chain(parts.key_fields) {
+                    parts.fields(name.as_str(), |value| {
+                        framed.part(name.as_str().as_bytes()).part(value);
+                    });
+                }
+                framed.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::metadata::Scalar;
+    use crate::provider::catalogue::Catalogue;
+    use std::collections::{BTreeMap, HashSet};
+
+    struct Sample {
+        place: Place,
+        texts: [&'static str; 4],
+        stream: bool,
+        headers: HeaderMap,
+        metadata: Metadata,
+        body: &'static str,
+    }
+
+    fn sample() -> Sample {
+        let catalogue = Catalogue::build(&BTreeMap::new()).unwrap();
+        Sample {
+            place: catalogue
+                .provider("openai")
+                .unwrap()
+                .place("/chat/completions", None)
+                .unwrap(),
+            texts: ["a", "g", "p", "?q=1"],
+            stream: false,
+            headers: HeaderMap::new(),
+            metadata: Metadata::default(),
+            body: r#"{"model":"m","n":1}"#,
+        }
+    }
+
+    impl Sample {
+        fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+            change(&mut self);
+            self
+        }
+
+        fn field(self, name: &'static str, value: &str) -> Self {
+            self.with(|sample| {
+                sample.headers.append(name, value.parse().unwrap());
+            })
+        }
+
+        fn team(self, team: &str) -> Self {
+            self.with(|sample| {
+                sample
+                    .metadata
+                    .add("team".to_owned(), Scalar::Text(team.to_owned()));
+            })
+        }
+
+        fn parts<T>(&self, read: impl FnOnce(&Parts<'_>) -> T) -> T {
+            let [account, gateway, provider, query] = self.texts;
+            read(&Parts {
+                account,
+                gateway,
+                provider: &provider.into(),
+                place: &self.place,
+                query,
+                model: Some("m"),
+                stream: self.stream,
+                headers: [Some(&self.headers), None],
+                key_fields: &[HeaderName::from_static("x-api-key")],
+                metadata: &self.metadata,
+                body: self.body.as_bytes(),
+            })
+        }
+
+        fn key(&self, rule: &Config) -> Key {
+            self.parts(|parts| Keys::new([1; 32]).of_question(parts, rule))
+        }
+
+        fn named(&self, name: &str, rule: &Config) -> Key {
+            self.parts(|parts| Keys::new([1; 32]).of_name(name.as_bytes(), parts, rule))
+        }
+    }
+
+    fn rule(partition: Partition) -> Config {
+        Config {
+            partition,
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn every_part_makes_another_key() {
+        let rule = rule(Partition::Key);
+        let questions = [
+            sample(),
+            sample().with(|sample| sample.texts[0] = "b"),
+            sample().with(|sample| sample.texts[1] = "h"),
+            sample().with(|sample| sample.texts = ["ag", "", "p", "?q=1"]),
+            sample().with(|sample| sample.texts[2] = "q"),
+            sample().with(|sample| sample.texts[3] = ""),
+            sample().with(|sample| sample.place.path = "/v1/other".to_owned()),
+            sample().with(|sample| sample.stream = true),
+            sample().with(|sample| sample.body = r#"{"n":1,"model":"m"}"#),
+            sample().field("authorization", "Bearer one"),
+            sample().field("authorization", "Bearer two"),
+            sample().field("cf-aig-authorization", "Bearer one"),
+            sample().field("x-api-key", "Bearer one"),
+            sample().field("anthropic-beta", "one"),
+        ];
+        let keys: HashSet<_> = questions.iter().map(|sample| sample.key(&rule)).collect();
+        assert_eq!(keys.len(), questions.len());
+        assert_eq!(
+            sample().key(&rule),
+            sample().team("x").field("cf-ray", "1").key(&rule)
+        );
+        let other_secret = sample().parts(|parts| Keys::new([2; 32]).of_question(parts, &rule));
+        assert_ne!(sample().key(&rule), other_secret);
+    }
+
+    #[test]
+    fn a_partition_says_who_shares() {
+        let by_key = |sample: Sample| sample.key(&rule(Partition::Key));
+        let by_gateway = |sample: Sample| sample.key(&rule(Partition::Gateway));
+        let by_team = |sample: Sample| sample.key(&rule(Partition::Metadata("team".to_owned())));
+        let one = || sample().field("authorization", "Bearer one");
+        let two = || sample().field("authorization", "Bearer two");
+        assert_ne!(by_key(one()), by_key(two()));
+        assert_eq!(by_gateway(one()), by_gateway(two()));
+        assert_eq!(by_team(one().team("x")), by_team(two().team("x")));
+        assert_ne!(by_team(one().team("x")), by_team(one().team("y")));
+        assert_ne!(by_team(one()), by_team(two()), "without the name, by key");
+    }
+
+    #[test]
+    fn a_name_stands_for_the_question_within_gateway_partition_and_form() {
+        let rule = rule(Partition::Key);
+        let named = |sample: Sample| sample.named("n", &rule);
+        let other = sample().with(|sample| {
+            sample.body = "{}";
+            sample.place.path = "/v1/other".to_owned();
+        });
+        assert_eq!(named(sample()), named(other));
+        assert_ne!(named(sample()), sample().named("m", &rule));
+        assert_ne!(
+            named(sample()),
+            named(sample().with(|sample| sample.texts[1] = "h"))
+        );
+        assert_ne!(
+            named(sample()),
+            named(sample().with(|sample| sample.stream = true))
+        );
+        assert_ne!(
+            named(sample()),
+            named(sample().field("authorization", "Bearer one"))
+        );
+    }
+
+    #[test]
+    fn a_canonical_body_is_known_in_any_order() {
+        let rule = Config {
+            canonical: true,
+            ignore: vec!["user".to_owned()],
+            ..Config::default()
+        };
+        let body = |text| sample().with(|sample| sample.body = text).key(&rule);
+        assert_eq!(
+            sample().key(&rule),
+            body(r#"{ "user":"u", "n":1, "model":"m" }"#)
+        );
+        assert_ne!(sample().key(&rule), body(r#"{"n":2,"model":"m"}"#));
+        assert_ne!(body("no json"), body("no  json"));
+    }
+}
