@@ -156,6 +156,9 @@ fn once_shows_what_came_through_and_leaves_nothing_behind() {
     shown("mistral", "504", "timeout, upstream:9504");
     shown("openai", "200", "upstream_cut");
     shown("anthropic", "200", "client_gone");
+    shown("openai", "200", "complete, saved $0.0");
+    shown("openai", "429", "refused, limit:2003");
+    shown("anthropic", "200", "complete, step 1");
     assert!(
         text.contains(&format!("requests  {}: ", rows.len())),
         "{text}"

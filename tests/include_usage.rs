@@ -150,7 +150,7 @@ fn nothing_else_is_touched() {
         (CHAT_PATH.to_owned(), CHAT, false),
         (
             CHAT_PATH.to_owned(),
-            r#"{"stream":true,"stream":true}"#,
+            r#"{"stream":true,"stream_options":{},"stream_options":{}}"#,
             false,
         ),
         (CHAT_PATH.to_owned(), r#"{"stream":true"#, false),

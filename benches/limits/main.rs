@@ -113,6 +113,7 @@ impl Bench {
             model: Some("gpt-4o-mini"),
             headers,
             metadata: &metadata,
+            others: &[],
         };
         let admitted = self.limits.admit(&self.gateway, caller, means);
         if let Ok(admission) = self.runtime.block_on(admitted) {

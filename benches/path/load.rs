@@ -45,6 +45,8 @@ pub struct Bounds {
 pub struct Tally {
     pub answered: u64,
     pub errors: u64,
+    /// How long each answer took, from the first byte sent to the last one read.
+    pub times: Vec<Duration>,
     /// The first error, in words.
     pub fault: Option<String>,
 }
@@ -141,15 +143,16 @@ impl Crew {
 impl Tally {
     fn failed(fault: String) -> Self {
         Self {
-            answered: 0,
             errors: 1,
             fault: Some(fault),
+            ..Self::default()
         }
     }
 
     fn add(&mut self, other: Self) {
         self.answered += other.answered;
         self.errors += other.errors;
+        self.times.extend(other.times);
         self.fault = self.fault.take().or(other.fault);
     }
 }
@@ -182,9 +185,11 @@ impl Client {
             if taken.is_err() {
                 break;
             }
+            let begun = Instant::now();
             let fault = match timeout(ANSWER_MAX, self.exchange()).await {
                 Ok(Ok(_)) => {
                     tally.answered += 1;
+                    tally.times.push(begun.elapsed());
                     continue;
                 }
                 Ok(Err(fault)) => format!("{fault:#}"),
@@ -201,12 +206,13 @@ impl Client {
 
     /// One request and its answer; the length of the answer's body.
     async fn exchange(&mut self) -> Result<usize> {
-        let number = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let digits = format!("{number:0SERIAL_DIGITS$}");
-        let at = self.request.serial_at;
-        let place = self.request.bytes.get_mut(at..at + SERIAL_DIGITS);
-        let place = place.context("the request has no place for its number")?;
-        place.copy_from_slice(digits.as_bytes());
+        if let Some(at) = self.request.serial_at {
+            let number = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let digits = format!("{number:0SERIAL_DIGITS$}");
+            let place = self.request.bytes.get_mut(at..at + SERIAL_DIGITS);
+            let place = place.context("the request has no place for its number")?;
+            place.copy_from_slice(digits.as_bytes());
+        }
         self.stream.write_all(&self.request.bytes).await?;
         let length = self.read_answer().await?;
         if let Some(expected) = self.length {

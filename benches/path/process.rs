@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,6 +46,11 @@ impl Pins {
         }
     }
 
+    /// Runs a program as the measured server.
+    pub fn server(&self, program: &Path) -> Command {
+        self.command(SERVER_CORE, program)
+    }
+
     fn command(&self, core: &str, program: &Path) -> Command {
         if !self.0 {
             return Command::new(program);
@@ -67,7 +72,7 @@ impl fmt::Display for Pins {
 }
 
 /// A folder of this run, gone after it.
-pub struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn create() -> Result<Self> {
@@ -119,7 +124,7 @@ pub fn canned(pins: &Pins, folder: &Folder) -> Result<Process> {
 /// The pass-through: this program in another role.
 pub fn bare(pins: &Pins, folder: &Folder, mock: SocketAddr) -> Result<Process> {
     let address = free_address()?;
-    let mut command = pins.command(SERVER_CORE, &std::env::current_exe()?);
+    let mut command = pins.server(&std::env::current_exe()?);
     command.args(["bare", &address.to_string(), &mock.to_string()]);
     command.stdout(Stdio::null());
     Process::start(command, folder, address)
@@ -127,28 +132,52 @@ pub fn bare(pins: &Pins, folder: &Folder, mock: SocketAddr) -> Result<Process> {
 
 /// The gateway with its defaults: metrics and log are on.
 pub fn gateway(pins: &Pins, folder: &Folder, mock: SocketAddr) -> Result<Process> {
-    let (address, admin) = (free_address()?, free_address()?);
-    let log = folder.0.join("requests.ndjson");
-    let config = format!(
-        "server: {{listen: [\"{address}\"], admin: \"{admin}\", threads: 1}}\n\
-         providers: {{openai: {{base_url: \"http://{mock}/v1\"}}}}\n\
-         log: {{file: \"{}\"}}\n",
-        log.display()
-    );
-    let path = folder.0.join("tollgate.yaml");
-    fs::write(&path, config)?;
-    let mut command = pins.command(SERVER_CORE, Path::new(TOLLGATE));
-    command.args(["run", "--config"]).arg(path);
-    command.stdout(Stdio::null());
-    Process::start(command, folder, address)
+    let providers = format!("providers: {{openai: {{base_url: \"http://{mock}/v1\"}}}}\n");
+    let (process, _) = gateway_with(pins, folder, "tollgate", &providers)?;
+    Ok(process)
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// A gateway of that name with this configuration, and its admin listener.
+pub fn gateway_with(
+    pins: &Pins,
+    folder: &Folder,
+    name: &str,
+    config: &str,
+) -> Result<(Process, SocketAddr)> {
+    let (address, admin) = (free_address()?, free_address()?);
+    let log = folder.0.join(format!("{name}.ndjson"));
+    let config = format!(
+        "server: {{listen: [\"{address}\"], admin: \"{admin}\", threads: 1}}\n\
+         log: {{file: \"{}\"}}\n{config}",
+        log.display()
+    );
+    let path = folder.0.join(format!("{name}.yaml"));
+    fs::write(&path, config)?;
+    let mut command = pins.server(Path::new(TOLLGATE));
+    command.args(["run", "--config"]).arg(path);
+    command.stdout(Stdio::null());
+    Ok((Process::start(command, folder, address)?, admin))
+}
+
+/// What a server says to a GET.
+pub fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    Ok(said)
+}
+
+/// A port of this machine on which nobody listens.
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 impl Process {
-    fn start(mut command: Command, folder: &Folder, address: SocketAddr) -> Result<Self> {
+    pub fn start(mut command: Command, folder: &Folder, address: SocketAddr) -> Result<Self> {
         let notes = File::options()
             .create(true)
             .append(true)

@@ -8,8 +8,20 @@ use std::time::Duration;
 pub struct Cost {
     /// CPU time a request.
     pub micros: f64,
+    /// How long an answer took, the median.
+    pub latency_micros: f64,
     pub answered: u64,
     pub errors: u64,
+}
+
+impl Cost {
+    /// Of a server that is not there.
+    pub const NONE: Self = Self {
+        micros: f64::NAN,
+        latency_micros: f64::NAN,
+        answered: 0,
+        errors: 0,
+    };
 }
 
 /// Both sides under the same load, one after the other: the gateway, and what it is compared to.
@@ -23,6 +35,8 @@ pub struct Title {
     pub what: &'static str,
     /// The names of the columns: what the gateway is compared to, and the gateway.
     pub sides: [&'static str; 2],
+    /// Whether what a request waits is told as well.
+    pub latency: bool,
 }
 
 /// One figure of each server.
@@ -49,6 +63,12 @@ impl Spread {
             min: at(0),
             max: at(last),
         }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ({:.1}–{:.1})", self.median, self.min, self.max)
     }
 }
 
@@ -136,6 +156,26 @@ impl Report {
         self.rows.iter().find(|row| row.name == name)
     }
 
+    fn write_latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [base, own] = self.title.sides;
+        writeln!(
+            f,
+            "\nMedian µs to the end of an answer\n\n{:<36} {base:>8} {own:>8}  more",
+            ""
+        )?;
+        for row in &self.rows {
+            let bare = row.spread(|round| round.bare.latency_micros).median;
+            let gateway = row.spread(|round| round.gateway.latency_micros).median;
+            let more = row.spread(|round| round.gateway.latency_micros - round.bare.latency_micros);
+            writeln!(
+                f,
+                "{:<11} {:<24} {bare:>8.1} {gateway:>8.1}  {more}",
+                row.name, row.what
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_slopes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(base) = self.row("16k") else {
             return Ok(());
@@ -178,6 +218,9 @@ impl fmt::Display for Report {
                 row.answered(),
                 row.errors()
             )?;
+        }
+        if self.title.latency {
+            self.write_latencies(f)?;
         }
         writeln!(f)?;
         self.write_slopes(f)?;

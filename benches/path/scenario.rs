@@ -1,7 +1,7 @@
 //! What is sent: request bodies of every size, and streams.
 
 use super::canned::FIELD;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 
 /// One kind of load.
 pub struct Scenario {
@@ -13,6 +13,8 @@ pub struct Scenario {
     /// What the mock is asked for.
     pub mock: Option<&'static str>,
     pub streamed: bool,
+    /// Whether all requests are the same.
+    pub repeated: bool,
 }
 
 pub const ALL: [Scenario; 6] = [
@@ -27,6 +29,7 @@ pub const ALL: [Scenario; 6] = [
         connections: 16,
         mock: Some("chunks=100"),
         streamed: true,
+        repeated: false,
     },
     Scenario {
         name: "paced",
@@ -35,6 +38,7 @@ pub const ALL: [Scenario; 6] = [
         connections: 64,
         mock: Some("chunks=100,chunk-delay=10"),
         streamed: true,
+        repeated: false,
     },
 ];
 
@@ -46,6 +50,24 @@ pub const READINGS: [Scenario; 3] = [
         streamed: true,
         ..answer("read-stream", "100 chunks, flat out", "stream")
     },
+];
+
+/// Requests past a dead provider: one at a time, for what each waits, and many at once.
+pub const FAILOVERS: [Scenario; 4] = [
+    alone("endpoint", "one of two endpoints"),
+    answer("endpoint-16", "the same, 16 at once", "1k"),
+    alone("chain", "the first of a chain"),
+    answer("chain-16", "the same, 16 at once", "1k"),
+];
+
+/// Answers that are kept; each scenario asks for one and the same.
+pub const HITS: [Scenario; 6] = [
+    kept("hit-1k", "1 KB", "1k"),
+    kept("hit-1k-open", "1 KB, nginx's files open", "1k"),
+    kept("hit-1m", "1 MB", "1m"),
+    kept("hit-1m-open", "1 MB, nginx's files open", "1m"),
+    kept("disk-1k", "1 KB, from a file", "1k"),
+    kept("disk-1m", "1 MB, from a file", "1m"),
 ];
 
 /// Text as people write it, in JSON: with quotation marks, line ends and letters beyond ASCII.
@@ -63,6 +85,7 @@ const fn plain(name: &'static str, what: &'static str, body_bytes: usize) -> Sce
         connections: 32,
         mock: None,
         streamed: false,
+        repeated: false,
     }
 }
 
@@ -74,6 +97,21 @@ const fn answer(name: &'static str, what: &'static str, answer: &'static str) ->
         connections: 16,
         mock: Some(answer),
         streamed: false,
+        repeated: false,
+    }
+}
+
+const fn alone(name: &'static str, what: &'static str) -> Scenario {
+    Scenario {
+        connections: 1,
+        ..answer(name, what, "1k")
+    }
+}
+
+const fn kept(name: &'static str, what: &'static str, mock: &'static str) -> Scenario {
+    Scenario {
+        repeated: true,
+        ..answer(name, what, mock)
     }
 }
 
@@ -81,21 +119,15 @@ const fn answer(name: &'static str, what: &'static str, answer: &'static str) ->
 #[derive(Clone)]
 pub struct Template {
     pub bytes: Vec<u8>,
-    /// Where the number's digits begin.
-    pub serial_at: usize,
+    /// Where the number's digits begin, if each is to have its own.
+    pub serial_at: Option<usize>,
 }
 
 impl Scenario {
     pub fn named(name: &str) -> Result<&'static Self> {
-        let mut known = ALL.iter().chain(&READINGS);
-        known.find(|known| known.name == name).ok_or_else(|| {
-            let names: Vec<_> = ALL
-                .iter()
-                .chain(&READINGS)
-                .map(|known| known.name)
-                .collect();
-            anyhow!("no such scenario: {name}; there are {}", names.join(", "))
-        })
+        let mut known = ALL.iter().chain(&READINGS).chain(&HITS);
+        let found = known.find(|known| known.name == name);
+        found.with_context(|| format!("no such scenario: {name}"))
     }
 
     /// The request, head and body, for a server at `host`.
@@ -112,13 +144,14 @@ impl Scenario {
             body.len()
         );
         let bytes = [head.as_bytes(), &body].concat();
-        let serial_at = memchr::memmem::find(&bytes, SERIAL).unwrap_or(bytes.len());
+        let serial_at = memchr::memmem::find(&bytes, SERIAL).filter(|_| !self.repeated);
         Template { bytes, serial_at }
     }
 
     fn body(&self) -> Vec<u8> {
         let stream = if self.streamed {
-            r#""stream":true,"#
+            // Asked for by the client itself, the usage comes in the same answer to both sides.
+            r#""stream":true,"stream_options":{"include_usage":true},"#
         } else {
             ""
         };
@@ -127,6 +160,7 @@ impl Scenario {
         )
         .into_bytes();
         body.extend_from_slice(SERIAL);
+        body.extend_from_slice(self.name.as_bytes());
         let end = br#""}]}"#;
         while body.len() + PROSE.len() + end.len() <= self.body_bytes {
             body.extend_from_slice(PROSE.as_bytes());

@@ -29,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const POOL_MAX: usize = 1024;
 /// Times that one request may come back for another peer: addresses of a name and targets of a
 /// plan together.
-const PEERS_MAX: usize = 64;
+const PEERS_MAX: usize = 4096;
 /// How long listening sockets may take to open.
 const OPENING_MAX: Duration = Duration::from_secs(5);
 /// After the signal to stop, how long answers have to reach their clients at least.

@@ -2,37 +2,79 @@
 
 use crate::llm::call::Call;
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
-/// The members, as the formats spell them. Duplicates are refused by the derive, so that gateway
-/// and provider cannot read two different models out of one body.
-#[derive(Deserialize)]
+/// The members, as the formats spell them. Of a repeated one the last counts, as with providers, so
+/// that gateway and provider do not read two different models out of one body.
+#[derive(Default)]
 struct Members<'a> {
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<&'a RawValue>,
     /// ElevenLabs and Cartesia.
-    #[serde(borrow)]
-    model_id: Option<Cow<'a, str>>,
-    stream: Option<bool>,
-    #[serde(borrow)]
+    model_id: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
     max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
     max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
     max_output_tokens: Option<&'a RawValue>,
     /// Choices.
-    #[serde(borrow)]
     n: Option<&'a RawValue>,
     /// Gemini.
-    #[serde(borrow, rename = "generationConfig", alias = "generation_config")]
     generation_config: Option<&'a RawValue>,
     /// Bedrock.
-    #[serde(borrow, rename = "inferenceConfig")]
     inference_config: Option<&'a RawValue>,
     /// Ollama.
-    #[serde(borrow)]
     options: Option<&'a RawValue>,
+}
+
+impl<'a> Members<'a> {
+    fn of_name(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
+        Some(match name {
+            "model" => &mut self.model,
+            "model_id" => &mut self.model_id,
+            "stream" => &mut self.stream,
+            "max_tokens" => &mut self.max_tokens,
+            "max_completion_tokens" => &mut self.max_completion_tokens,
+            "max_output_tokens" => &mut self.max_output_tokens,
+            "n" => &mut self.n,
+            "generationConfig" | "generation_config" => &mut self.generation_config,
+            "inferenceConfig" => &mut self.inference_config,
+            "options" => &mut self.options,
+            _ => return None,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut members = Members::default();
+        while let Some(Name(name)) = map.next_key()? {
+            match members.of_name(&name) {
+                Some(member) => *member = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(members)
+    }
 }
 
 /// What formats that nest them say of an answer's length.
@@ -75,6 +117,10 @@ impl Members<'_> {
     }
 }
 
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
 fn number(raw: Option<&RawValue>) -> Option<u64> {
     let number: serde_json::Number = serde_json::from_str(raw?.get()).ok()?;
     // Some write a whole number as 100.0.
@@ -89,15 +135,13 @@ fn number(raw: Option<&RawValue>) -> Option<u64> {
 /// Reads a request's body. What is no JSON object, or spells the members otherwise, asks for
 /// nothing that is known: the provider will say what is wrong with it.
 pub fn read(body: &[u8]) -> Call {
-    let members: Members<'_> = match serde_json::from_slice(body) {
-        // The derive would read the members out of an array, too, by their order.
-        Ok(members) if body.trim_ascii_start().starts_with(b"{") => members,
-        _ => return Call::default(),
+    let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
+        return Call::default();
     };
     Call {
         output_max: members.output_max(),
-        model: members.model.or(members.model_id).map(Cow::into_owned),
-        stream: members.stream.unwrap_or(false),
+        model: text(members.model).or_else(|| text(members.model_id)),
+        stream: members.stream.is_some_and(|raw| raw.get() == "true"),
     }
 }
 
@@ -168,7 +212,8 @@ mod tests {
         );
         check(r#"{"model":"a\u002db","stream":null}"#, Some("a-b"), false);
         check(r#"{"model_id":"eleven"}"#, Some("eleven"), false);
-        check(r#"{"model":"a","model":"b"}"#, None, false);
+        check(r#"{"model":"a","model":"b"}"#, Some("b"), false);
+        check(r#"{"model":"a","model_id":0}"#, Some("a"), false);
         check(r#"{"model":7}"#, None, false);
         check(r#"["#, None, false);
         check(r#"["gpt",null,true]"#, None, false);

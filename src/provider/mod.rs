@@ -2,7 +2,9 @@
 
 pub mod config;
 pub mod catalogue;
+mod decode;
 pub mod key;
+mod model;
 pub mod place;
 pub mod origin;
 pub mod pattern;

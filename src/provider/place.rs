@@ -1,5 +1,6 @@
 //! Where a path of a provider leads: the origin, the path there, and what is spoken at it.
 
+use super::decode;
 use super::key::KeyField;
 use super::origin::{Base, Origin};
 use super::pattern::{Captures, Pattern, Segments};
@@ -31,12 +32,12 @@ pub struct Place {
 }
 
 /// A path at a provider before it is known from which base it starts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Road {
     /// What stands between a base's own path and the request's: a row's with routes, filled.
-    between: String,
+    pub(super) between: String,
     /// The request's path, with whatever of a base's it may repeat.
-    rest: String,
+    pub(super) rest: String,
     /// Put before the path where it holds none.
     version: Option<String>,
 }
@@ -187,7 +188,7 @@ impl Provider {
 
 fn named(captures: &Captures<'_>, name: &str) -> Option<String> {
     let capture = captures.iter().find(|(known, _)| *known == name);
-    capture.map(|(_, value)| decode(value))
+    capture.map(|(_, value)| decode::text(value))
 }
 
 impl Destination {
@@ -314,33 +315,4 @@ fn join(prefix: &str, version: Option<&str>, rest: &str) -> String {
         path.push_str(rest);
     }
     path
-}
-
-/// Undoes percent-encoding (RFC 3986, 2.1) for names that are only shown and compared.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = match (byte, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match code {
-            Some((high, low)) => {
-                bytes.push(high * 16 + low);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }

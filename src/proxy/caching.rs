@@ -103,7 +103,7 @@ pub fn consult(
             gateway: &inquiry.gateway.name,
             provider: &target.provider.slug,
             place: &target.place,
-            query: inquiry.query,
+            query: target.own.as_ref().map_or(inquiry.query, |own| &own.query),
             model: target.model.as_deref(),
             stream: target.streams,
             headers: [Some(&head.headers), own],

@@ -56,6 +56,10 @@ impl Chain<'_> {
         let is_same = provider.slug == route.provider.slug;
         let mut body = self.body.clone();
         if let Some(model) = &fallback.model {
+            // With the model that failed it would be no other target.
+            if !switch::can(&place, Some(&body)) {
+                return None;
+            }
             body = switch::model(&mut place, Some(body), model)?;
         }
         let model = place.model.clone();
@@ -67,8 +71,11 @@ impl Chain<'_> {
         } else {
             route.provider.key_fields.clone()
         };
-        // What stands in the query of one provider, such as a key, is not another's.
-        let query = if is_same { self.query } else { "" };
+        let query = if is_same {
+            self.query.to_owned()
+        } else {
+            form(self.query)
+        };
         Some(Step {
             target: Target {
                 provider,
@@ -80,7 +87,7 @@ impl Chain<'_> {
                 custom_cost: self.wishes.custom_cost.clone(),
                 own: Some(Own {
                     fields: Fields::Client { without },
-                    query: own_query.unwrap_or_else(|| query.to_owned()),
+                    query: own_query.unwrap_or(query),
                     body,
                 }),
             },
@@ -88,4 +95,12 @@ impl Chain<'_> {
             first_byte: self.wishes.timeout,
         })
     }
+}
+
+/// The part of a query that says in which form the answer is wanted (Gemini's `alt=sse`). The rest,
+/// such as a key, is for one provider and no other.
+fn form(query: &str) -> String {
+    let mut pairs = query.trim_start_matches('?').split('&');
+    let form = pairs.find(|pair| pair.starts_with("alt="));
+    form.map_or_else(String::new, |form| format!("?{form}"))
 }

@@ -11,6 +11,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use pingora_proxy::Session;
 
+/// Google takes it in the query, too.
+const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+
 /// Chooses among what the target's provider has. Where a later step could take over, nothing that
 /// rests is asked.
 ///
@@ -27,10 +30,12 @@ pub fn choose(
     let pool = pool.ok_or(Unfit::Refused)?;
     let own = target.own.as_ref();
     let client = &session.req_header().headers;
-    let (headers, without) = match own.map(|own| &own.fields) {
-        Some(Fields::Step(headers)) => (headers, [].as_slice()),
-        Some(Fields::Client { without }) => (client, without.as_slice()),
-        None => (client, [].as_slice()),
+    let spent = exchange.caller.spent();
+    // Gateway tokens were taken out of what a step wrote.
+    let (headers, others) = match own.map(|own| &own.fields) {
+        Some(Fields::Step(headers)) => (headers, [[].as_slice(); 2]),
+        Some(Fields::Client { without }) => (client, [spent, without.as_slice()]),
+        None => (client, [spent, [].as_slice()]),
     };
     let body = own.map(|own| &own.body).or(exchange.seat.body());
     let affinity = pool.affinity(&Clue {
@@ -43,7 +48,7 @@ pub fn choose(
         origin: &target.place.origin,
         model: target.model.as_deref().filter(|_| names_model(target)),
         affinity,
-        own_key: has_own_key(target, headers, &[exchange.caller.spent(), without], query),
+        own_key: has_own_key(target, headers, &others, query),
     };
     let resort = if exchange.plan.is_last_step() {
         Resort::LeastBad
@@ -72,8 +77,9 @@ fn has_own_key(
     let mut fields = target.provider.key_fields.iter();
     let is_other = |field| others.iter().any(|fields| fields.contains(field));
     fields.any(|field| headers.contains_key(field) && !is_other(field))
-        || query
-            .trim_start_matches('?')
-            .split('&')
-            .any(|pair| pair.starts_with("key="))
+        || target.provider.key_fields.contains(&GOOGLE_KEY)
+            && query
+                .trim_start_matches('?')
+                .split('&')
+                .any(|pair| pair.starts_with("key="))
 }

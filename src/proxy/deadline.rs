@@ -107,6 +107,27 @@ impl Deadlines {
         (at > 0).then(|| self.begun + Duration::from_nanos(at))
     }
 
+    /// The time until the nearest of the moments that are fixed already.
+    pub fn left(&self, now: Instant) -> Duration {
+        let now = self.now(now);
+        let fixed = [&self.first_byte_at, &self.total_at];
+        let fixed = fixed.map(|at| at.load(Ordering::Relaxed));
+        let nearest = fixed.into_iter().filter(|at| *at > 0).min();
+        nearest.map_or(Duration::MAX, |at| {
+            Duration::from_nanos(at.saturating_sub(now))
+        })
+    }
+
+    /// Which of these moments has passed.
+    pub fn passed(&self, now: Instant) -> Option<Lapse> {
+        let now = self.now(now);
+        let is_over = |at: &AtomicU64| (1..=now).contains(&at.load(Ordering::Relaxed));
+        if is_over(&self.total_at) {
+            return Some(Lapse::Total);
+        }
+        is_over(&self.first_byte_at).then_some(Lapse::FirstByte)
+    }
+
     /// The next deadline, seen from `now`, a moment at which something happened.
     pub fn next(&self, now: Instant) -> Option<(Instant, Lapse)> {
         let first_byte = self.first_byte();

@@ -57,6 +57,11 @@ impl Dealings {
         }
     }
 
+    /// Whether others may have read of the answer.
+    pub fn is_shared(&self) -> bool {
+        matches!(&self.source, Source::Filling(fill, _) if fill.is_shared())
+    }
+
     /// What the journal is to know.
     pub fn record(&self) -> Shared {
         let saved = match &self.source {

@@ -183,6 +183,7 @@ impl Porter {
         let stamp = Stamp {
             id: record.id,
             step: 0,
+            attempts: 0,
             event_id: None,
             metadata_faults: None,
             cross_origin: false,

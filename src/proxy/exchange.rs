@@ -16,7 +16,7 @@ use crate::stage::meter::{Attempted, Bill, Course, Meter};
 use crate::stage::plan::fault::Fault;
 use crate::stage::plan::pool::{Choice, Key, Outcome, Ticket, Tried};
 use crate::stage::plan::target::Target;
-use crate::stage::plan::{Patience, Plan};
+use crate::stage::plan::{Hurry, Patience, Plan};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use pingora::http::ResponseHeader;
@@ -51,6 +51,7 @@ pub struct Attempt {
     pub target: Arc<Target>,
     pub chosen: Chosen,
     pub addresses: Addresses,
+    pub hurry: Hurry,
     pub started: Instant,
     pub status: Option<u16>,
     /// When the provider wants to be asked again, from its answer on.
@@ -117,6 +118,7 @@ impl Exchange {
     /// Begins an attempt. Its stream is asked for its usage where it would not tell by itself.
     pub fn begin_attempt(&mut self, target: Arc<Target>, choice: Choice) -> &mut Attempt {
         let mut attempt = Attempt::begin(target, choice);
+        attempt.hurry = self.plan.hurry();
         let body = attempt.own_body().or(self.seat.body());
         if self.can_ask_usage(&attempt.target)
             && let Some(body) = body.and_then(|body| include_usage::ask(body))
@@ -207,6 +209,7 @@ impl Attempt {
             target,
             chosen,
             addresses: Addresses::default(),
+            hurry: Hurry::default(),
             started: Instant::now(),
             status: None,
             retry_after: None,

@@ -30,6 +30,8 @@ pub enum Failure {
     Total { within: Duration },
     #[error("the answer from {origin} broke off: {cause}")]
     Cut { origin: String, cause: String },
+    #[error("{origin} answered with {status}, and no other attempt could be made")]
+    Refused { origin: String, status: u16 },
     #[error("{origin} began to answer and then reported a failure")]
     Reported { origin: String },
     #[error("the answer from {origin} paused for longer than {within:?}")]
@@ -48,6 +50,7 @@ impl Failure {
             Self::Idle { .. } => Fault::Idle,
             Self::Cut { .. } => Fault::Cut,
             Self::Reported { .. } => Fault::Failed,
+            Self::Refused { status, .. } => Fault::Status(*status),
             Self::Total { .. } => Fault::Total,
             Self::Unfit { .. } => Fault::Quota,
         }
@@ -61,21 +64,28 @@ impl Failure {
         )
     }
 
+    /// The failure behind a deadline that has passed.
+    pub fn lapsed(lapse: Lapse, origin: String, patience: Patience) -> Self {
+        match lapse {
+            Lapse::FirstByte => Self::FirstByte {
+                origin,
+                within: patience.first_byte,
+            },
+            Lapse::Idle => Self::Idle {
+                origin,
+                within: patience.idle,
+            },
+            Lapse::Total => Self::Total {
+                within: patience.total,
+            },
+        }
+    }
+
     /// The failure behind an error on a connection to `origin`, before or after the answer's head.
     pub fn of(error: &Error, origin: String, patience: Patience, begun: bool) -> Self {
         let cause = cause_of(error);
         match (Lapse::of(error), error.etype()) {
-            (Some(Lapse::FirstByte), _) => Self::FirstByte {
-                origin,
-                within: patience.first_byte,
-            },
-            (Some(Lapse::Total), _) => Self::Total {
-                within: patience.total,
-            },
-            (Some(Lapse::Idle), _) => Self::Idle {
-                origin,
-                within: patience.idle,
-            },
+            (Some(lapse), _) => Self::lapsed(lapse, origin, patience),
             _ if begun => Self::Cut { origin, cause },
             (None, ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2) => {
                 Self::Malformed { origin, cause }

@@ -109,6 +109,9 @@ fn replace_fields(head: &mut RequestHeader, own: &HeaderMap) -> Result<()> {
     for name in &foreign {
         head.remove_header(name);
     }
+    for name in own.keys() {
+        head.remove_header(name);
+    }
     for (name, value) in own {
         if !name.as_str().starts_with(OWN_PREFIX) && !FRAMING.contains(name) {
             head.append_header(name.clone(), value.clone())?;

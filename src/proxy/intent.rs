@@ -73,12 +73,22 @@ pub async fn read(
         }
         Found::Universal(trunk) => {
             let list = arrival::read_call(session, record, surroundings).await?;
-            let steps = universal::steps(&Universal {
+            let mut steps = universal::steps(&Universal {
                 body: &list,
                 routes: &stages.routes,
                 trunk: &trunk,
                 wishes: terms.wishes,
             })?;
+            for Step { target, .. } in &mut steps {
+                let provider = target.provider.clone();
+                if let Some(fields) = target.written_fields_mut() {
+                    let keys = &provider.key_fields;
+                    let auth = &stages.auth;
+                    for name in auth.fields_with_token(&trunk.gateway, fields, keys) {
+                        fields.remove(name);
+                    }
+                }
+            }
             Ok(Intent {
                 gateway: trunk.gateway,
                 steps,

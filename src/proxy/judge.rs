@@ -8,6 +8,7 @@ use super::settle::conclude;
 use crate::stage::plan::fault::Fault;
 use crate::stage::plan::pool::Tried;
 use pingora::{Error, ErrorSource, ErrorType};
+use std::time::Instant;
 
 /// No connection came about: the name's next address is tried within the same attempt.
 pub fn dial(context: &mut Context, error: &Error) -> Verdict {
@@ -17,16 +18,19 @@ pub fn dial(context: &mut Context, error: &Error) -> Verdict {
     let Some(attempt) = &mut exchange.attempt else {
         return Verdict::GiveUp;
     };
-    if attempt.addresses.advance() {
+    let passed = exchange.seat.deadlines.passed(Instant::now());
+    if passed.is_none() && attempt.addresses.advance() {
         return Verdict::TryNext;
     }
     let origin = attempt.place().origin.to_string();
-    let cause = cause_of(error);
-    fail(
-        context,
-        Fault::Connect,
-        Some(Failure::Connect { origin, cause }),
-    )
+    let failure = match passed {
+        Some(lapse) => Failure::lapsed(lapse, origin, exchange.patience()),
+        None => Failure::Connect {
+            origin,
+            cause: cause_of(error),
+        },
+    };
+    fail(context, failure.fault(), Some(failure))
 }
 
 /// The connection failed, before or after the answer began. A pooled connection that the provider
@@ -45,8 +49,11 @@ pub fn error(context: &mut Context, error: &Error, stale: bool, untouched: bool)
     }
     let origin = attempt.place().origin.to_string();
     if let Some(fault) = exchange.fault.take() {
-        let told = matches!(fault, Fault::Failed).then_some(Failure::Reported { origin });
-        return fail(context, fault, told);
+        let told = match fault {
+            Fault::Status(status) => Failure::Refused { origin, status },
+            _ => Failure::Reported { origin },
+        };
+        return fail(context, fault, Some(told));
     }
     // An answer out of the cache stands in for this one.
     if matches!(error.etype(), ErrorType::HTTPStatus(_)) {
@@ -56,7 +63,8 @@ pub fn error(context: &mut Context, error: &Error, stale: bool, untouched: bool)
         return Verdict::GiveUp;
     }
     let failure = Failure::of(error, origin, exchange.patience(), begun);
-    if untouched {
+    // Those who share its answer have had a part of it.
+    if untouched && !exchange.caching.is_shared() {
         return fail(context, failure.fault(), Some(failure));
     }
     exchange.failure = Some(failure);
@@ -91,7 +99,9 @@ pub fn fail(context: &mut Context, fault: Fault, failure: Option<Failure>) -> Ve
     }
     exchange.seat.gate.reset();
     exchange.seat.deadlines.rest();
-    let cause = failure.map(|failure| failure.to_string());
+    // A status speaks for itself.
+    let told = failure.filter(|failure| !matches!(failure, Failure::Refused { .. }));
+    let cause = told.map(|failure| failure.to_string());
     conclude(context, Some(fault), cause);
     let answered = &mut context.record.answered;
     (answered.first_byte, answered.first_token) = (None, None);

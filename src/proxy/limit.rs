@@ -48,18 +48,23 @@ pub async fn admit(
     // The client is watched while the request waits.
     let headers = session.req_header().headers.clone();
     let asked = &record.asked;
+    let others = others(steps);
+    let (provider, asked_model) = names(first);
     let caller = Caller {
         key: asked.key.as_deref(),
         client: record.received.client,
-        provider: &first.provider.slug,
-        model: first.place.model.as_deref().or(first.model.as_deref()),
+        provider,
+        model: asked_model,
         headers: &headers,
         metadata: &asked.metadata,
+        others: &others,
     };
     // Only a POST makes a model work.
     let posted = record.received.method == Some(Method::POST);
     let worst = |model: Option<&str>| {
-        let steps = steps.iter().filter(|_| posted);
+        // Sent to another model, it has no stand-ins.
+        let count = if model == asked_model { steps.len() } else { 1 };
+        let steps = steps.iter().take(count).filter(|_| posted);
         let each = steps.map(|step| {
             let asking = asking(&step.target, body.as_ref(), asked.output_max);
             stages.meter.worst(&Asking {
@@ -95,10 +100,29 @@ pub async fn admit(
     };
     let admission = admitted?;
     if let (Some(model), Some(step)) = (&admission.model, steps.first_mut()) {
-        *body = switch::model(&mut step.target.place, body.take(), model);
-        step.target.model = Some(model.to_string());
+        switch_to(model, &mut step.target, body);
     }
     Ok(admission)
+}
+
+fn switch_to(model: &str, target: &mut Target, body: &mut Option<Bytes>) {
+    *body = switch::model(&mut target.place, body.take(), model);
+    target.model = Some(model.to_owned());
+}
+
+/// What may be asked instead of the first step.
+fn others(steps: &[Step]) -> Vec<(&str, Option<&str>)> {
+    steps
+        .iter()
+        .skip(1)
+        .map(|step| names(&step.target))
+        .collect()
+}
+
+/// The provider and the model of a step.
+fn names(target: &Target) -> (&str, Option<&str>) {
+    let model = target.place.model.as_deref();
+    (&target.provider.slug, model.or(target.model.as_deref()))
 }
 
 /// What a step sends, as the meter sees it.

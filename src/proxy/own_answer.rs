@@ -79,9 +79,14 @@ pub fn refusal_of(context: &mut Context, error: &Error) -> Refusal {
 /// What an answer to this request carries.
 pub fn stamp_of<'a>(session: &Session, context: &'a Context) -> Stamp<'a> {
     let asked = &context.record.asked;
+    let running = match &context.phase {
+        Phase::Exchanging(exchange) => exchange.attempt.is_some(),
+        _ => false,
+    };
     Stamp {
         id: context.record.id,
         step: context.record.answered.step,
+        attempts: context.record.attempts.len() + usize::from(running),
         event_id: asked.event_id.as_deref(),
         metadata_faults: Some(&asked.metadata_faults),
         cross_origin: session.req_header().headers.contains_key(ORIGIN),

@@ -11,22 +11,24 @@ use super::refusal::Refusal;
 use super::surroundings::Surroundings;
 use super::{caching, choose, fields, intake, judge, limit, peer, reply, text, wishes};
 use crate::stage::meter;
+use crate::stage::plan::Patience;
 use crate::stage::plan::config::OnClientGone;
 use crate::stage::plan::fault::Fault;
 use crate::stage::plan::pool::Tried;
 use crate::stage::route::Found;
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::CONTENT_TYPE;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
 use std::time::{Duration, Instant};
 
+/// What an attempt to connect gets where hardly any time is left.
+const CONNECT_MIN: Duration = Duration::from_millis(1);
 /// A stream whose first token takes longer is passed on as it is.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 
 // ---- admit: once, before any provider is asked ----
 
@@ -107,15 +109,14 @@ pub async fn attempt(
     context: &mut Context,
     surroundings: &Surroundings,
 ) -> Result<Box<HttpPeer>, Box<Error>> {
-    let client_is_sending = !session.as_downstream_mut().is_body_done();
     let internal = || Error::new(ErrorType::InternalError);
     if context.exchange().ok_or_else(internal)?.attempt.is_none() {
         begin_attempt(session, context, surroundings).await?;
     }
     let exchange = context.exchange().ok_or_else(internal)?;
-    let patience = exchange.patience();
-    let deadlines = &exchange.seat.deadlines;
-    deadlines.await_first_byte(patience.first_byte, client_is_sending);
+    let mut patience = exchange.patience();
+    let left = exchange.seat.deadlines.left(Instant::now());
+    patience.connect = patience.connect.min(left).max(CONNECT_MIN);
     let attempt = exchange.attempt.as_ref().ok_or_else(internal)?;
     let Some(address) = attempt.addresses.current() else {
         return Err(Error::new(ErrorType::ConnectNoRoute));
@@ -141,6 +142,10 @@ async fn begin_attempt(
         if !pause.is_zero() {
             intake::wait(session, pause).await?;
         }
+        if exchange.seat.has_left() {
+            // What runs is drained; nothing more is begun for nobody.
+            return Err(Error::new_down(ErrorType::ConnectionClosed));
+        }
         match choose::choose(session, exchange, &target, stages, &asked.metadata) {
             Ok(choice) => break (target, choice),
             // Another step may do what this one cannot.
@@ -158,7 +163,14 @@ async fn begin_attempt(
         asked.stream = target.streams;
     }
     context.record.answered.step = target.step;
-    let connect = exchange.patience().connect;
+    let Patience {
+        connect,
+        first_byte,
+        ..
+    } = exchange.patience();
+    let client_is_sending = !session.as_downstream_mut().is_body_done();
+    let deadlines = &exchange.seat.deadlines;
+    deadlines.await_first_byte(first_byte, client_is_sending);
     let attempt = exchange.begin_attempt(target, choice);
     let origin = &attempt.place().origin;
     match surroundings.resolver.resolve(origin, connect).await {
@@ -212,10 +224,14 @@ pub fn accept(
         return Ok(());
     };
     let status = head.status.as_u16();
+    let retry_after = fields::retry_after(&head.headers);
     if let Some(attempt) = &mut exchange.attempt {
         attempt.status = Some(status);
-        attempt.retry_after = fields::retry_after(&head.headers);
+        attempt.retry_after = retry_after;
     }
+    let elapsed = context.record.arrived.elapsed();
+    let left = exchange.patience().total.saturating_sub(elapsed);
+    exchange.plan.heed(retry_after, left);
     if exchange.would_go_on(Fault::Status(status)) {
         return Err(exchange.give_up_on(Fault::Status(status)));
     }
@@ -262,13 +278,8 @@ pub fn answer_head(
     }
     fields::to_client(head);
     reply::stamp(head, &stamp_of(session, context))?;
-    let mut attempts = context.record.attempts.len();
     if let Some(exchange) = context.exchange() {
-        attempts += usize::from(exchange.attempt.is_some());
         caching::mark(session, exchange, head)?;
-    }
-    head.insert_header(ATTEMPTS, HeaderValue::from(attempts))?;
-    if let Some(exchange) = context.exchange() {
         limit::tell(&exchange.admission, head)?;
     }
     let answered = &mut context.record.answered;
@@ -305,8 +316,10 @@ pub fn answer_body(
         if answered.first_token.is_none() && reader.first_token() {
             answered.first_token = Some(context.record.arrived.elapsed());
             attempt.report(None);
-            if context.record.asked.stream && shut {
-                exchange.seat.gate.open(Vec::new());
+            if context.record.asked.stream {
+                if shut {
+                    exchange.seat.gate.open(Vec::new());
+                }
                 exchange.caching.share();
             }
         }

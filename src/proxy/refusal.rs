@@ -84,7 +84,10 @@ impl Refusal {
                 _ => (400, 9400, "route", "Bad request"),
             },
             Self::Upstream(failure) => match failure {
-                Failure::Resolve { .. } | Failure::Connect { .. } | Failure::Closed { .. } => (
+                Failure::Resolve { .. }
+                | Failure::Connect { .. }
+                | Failure::Closed { .. }
+                | Failure::Refused { .. } => (
                     502,
                     2005,
                     "upstream",

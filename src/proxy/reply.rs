@@ -19,6 +19,7 @@ use serde::Serialize;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("cf-aig-request-id");
 const LOG_ID: HeaderName = HeaderName::from_static("cf-aig-log-id");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const STEP: HeaderName = HeaderName::from_static("cf-aig-step");
 /// What was wrong with the request, though it was served.
 const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
@@ -29,6 +30,8 @@ pub struct Stamp<'a> {
     pub id: RequestId,
     /// The position of the step that answered, from 0.
     pub step: usize,
+    /// Tries at providers so far, that which runs included.
+    pub attempts: usize,
     /// The client's own id for the event, where it sent one.
     pub event_id: Option<&'a str>,
     pub metadata_faults: Option<&'a Faults>,
@@ -134,6 +137,9 @@ pub fn stamp(head: &mut ResponseHeader, stamp: &Stamp<'_>) -> Result<()> {
     head.insert_header(REQUEST_ID, id.clone())?;
     head.insert_header(LOG_ID, id)?;
     head.insert_header(STEP, HeaderValue::from(stamp.step))?;
+    if stamp.attempts > 0 {
+        head.insert_header(ATTEMPTS, HeaderValue::from(stamp.attempts))?;
+    }
     head.insert_header(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
     if let Some(faults) = stamp.metadata_faults.filter(|faults| !faults.is_empty()) {
         head.append_header(WARNING, faults.to_string())?;

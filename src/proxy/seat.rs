@@ -38,13 +38,12 @@ impl Seat {
     }
 
     pub fn drains(&self) -> bool {
-        self.drains.load(Ordering::Acquire)
+        self.drains.load(Ordering::Acquire) || self.is_filling()
     }
 
     /// The answer goes to the client by way of the cache, and is read to its end for others as well. The
     /// reader there keeps the deadlines from now on: Pingora would not hear of them from the session.
     pub fn fill(&self) {
-        self.drain();
         self.fills.store(true, Ordering::Release);
     }
 

@@ -72,8 +72,7 @@ pub fn conclude(context: &mut Context, fault: Option<Fault>, cause: Option<Strin
         return;
     };
     attempt.hear_out();
-    let hurried = fault == Some(Fault::Timeout) && exchange.plan.is_hurried();
-    if !hurried {
+    if !fault.is_some_and(|fault| attempt.hurry.excuses(fault)) {
         attempt.report(fault);
     }
     let posted = record.received.method == Some(Method::POST);
@@ -93,6 +92,7 @@ fn close(context: &mut Context) {
     let mut record = context.record.take();
     record.duration = record.arrived.elapsed();
     let journal = &context.stages.journal;
-    journal.metrics.in_flight.dec();
+    // Whoever waits for the last request to end then finds its record written.
     journal.write(record);
+    journal.metrics.in_flight.dec();
 }

@@ -1,6 +1,7 @@
 //! The universal endpoint: one request that lists the steps to try, in order.
 
 use super::faults::FieldFault;
+use super::text;
 use super::wishes::{self, Wishes};
 use crate::base::period::Period;
 use crate::dialect;
@@ -9,6 +10,7 @@ use crate::stage::plan::target::{Fields, Own, Step, Target};
 use crate::stage::route::{RouteError, Routes, Trunk};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -42,6 +44,8 @@ pub enum StepFault {
     Compat,
     #[error(transparent)]
     Route(#[from] RouteError),
+    #[error("`endpoint` cannot be sent; expected a path, with spaces and the like escaped")]
+    Endpoint,
     #[error("header `{0}` cannot be sent")]
     Header(String),
     #[error("`query` has to be a JSON object, the body for the provider")]
@@ -66,8 +70,8 @@ struct Wire<'a> {
     authorization: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     query: Option<&'a RawValue>,
-    #[serde(default)]
-    config: Option<Config>,
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,12 +135,14 @@ fn build(step: usize, wire: &Wire<'_>, universal: &Universal<'_>) -> Result<Step
         None => (&*wire.endpoint, String::new()),
     };
     let (provider, place) = routes.place(trunk, &wire.provider, endpoint)?;
+    if PathAndQuery::try_from([&place.path, &*query].concat()).is_err() {
+        return Err(StepFault::Endpoint);
+    }
     let headers = headers(wire)?;
     let own = wishes::read(&headers)?;
-    let config = wire.config.as_ref();
-    let (wish, first_byte) = config.map_or(Ok((Wish::default(), None)), Config::read)?;
+    let (wish, first_byte) = config(wire)?.read()?;
     let own_body = match wire.query {
-        Some(raw) if raw.get().starts_with(['{', '[']) => body.slice_ref(raw.get().as_bytes()),
+        Some(raw) if raw.get().starts_with('{') => body.slice_ref(raw.get().as_bytes()),
         None => Bytes::new(),
         Some(_) => return Err(StepFault::Query),
     };
@@ -144,7 +150,10 @@ fn build(step: usize, wire: &Wire<'_>, universal: &Universal<'_>) -> Result<Step
     Ok(Step {
         target: Target {
             provider,
-            model: place.model.clone().or(call.model),
+            model: place
+                .model
+                .clone()
+                .or(call.model.as_deref().map(text::plain)),
             streams: place.streams || call.stream,
             place,
             step,
@@ -159,6 +168,16 @@ fn build(step: usize, wire: &Wire<'_>, universal: &Universal<'_>) -> Result<Step
         wish: wish.over(own.retry).over(wishes.retry),
         first_byte: first_byte.or(own.timeout).or(wishes.timeout),
     })
+}
+
+fn config(wire: &Wire<'_>) -> Result<Config, StepFault> {
+    let Some(raw) = wire.config else {
+        return Ok(Config::default());
+    };
+    if !raw.get().starts_with('{') {
+        return Err(StepFault::Shape("`config` is no object".to_owned()));
+    }
+    serde_json::from_str(raw.get()).map_err(|error| StepFault::Shape(error.to_string()))
 }
 
 fn headers(wire: &Wire<'_>) -> Result<HeaderMap, StepFault> {
@@ -229,6 +248,10 @@ fn split(body: &Bytes) -> Result<Vec<&RawValue>, UniversalFault> {
     let read = read.and_then(|()| json.end());
     match read {
         Ok(()) => Ok(found),
+        Err(_) if found.len() > STEPS_MAX => Err(UniversalFault {
+            step: STEPS_MAX,
+            fault: StepFault::Count,
+        }),
         Err(error) => Err(wrong(found.len(), error)),
     }
 }

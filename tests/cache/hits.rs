@@ -18,7 +18,7 @@ fn a_repeated_question_is_answered_without_the_provider() {
     for answer in [&miss, &hit] {
         assert_eq!(answer.field("x-tollgate-cache-ttl"), Some("3600"));
     }
-    assert_eq!(hit.field("x-tollgate-attempts"), Some("0"));
+    assert_eq!(hit.field("x-tollgate-attempts"), None);
     assert_ne!(hit.field("cf-aig-log-id"), miss.field("cf-aig-log-id"));
     assert_eq!(mock.count("requests"), 1);
 }
@@ -235,4 +235,20 @@ fn http2_clients_share_with_others() {
     });
     assert_eq!(answer.fields.get("cf-aig-cache-status").unwrap(), "HIT");
     assert_eq!(mock.count("requests"), 1);
+}
+
+#[test]
+fn a_key_in_the_query_parts_its_callers_under_one_name_too() {
+    let (mock, gateway) = start(ON);
+    let ask = |key: &str| {
+        let path =
+            "/v1/acc/default/google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent";
+        let body = r#"{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}"#;
+        let request = Request::json(&format!("{path}?key={key}"), body);
+        gateway.send(&request.field("cf-aig-cache-key", "summary"))
+    };
+    assert!(!is_hit(&ask("AAA")));
+    assert!(!is_hit(&ask("BBB")));
+    assert!(is_hit(&ask("AAA")));
+    assert_eq!(mock.count("requests"), 2);
 }

@@ -117,3 +117,44 @@ fn the_refusal_comes_from_the_limit_that_lasts_longest() {
     let seconds: u64 = refused.field("retry-after").unwrap().parse().unwrap();
     assert!((3_000..=3_640).contains(&seconds), "{seconds}");
 }
+
+#[test]
+fn what_a_secret_header_holds_is_shown_to_nobody() {
+    let mock = Mock::start();
+    let rules = "  a:\n    limits:\n      - {name: own, requests: 5, per: 1h, by: [\"header:authorization\", \"header:x-team\"]}\n";
+    let gateway = setup(&mock, &Scratch::new(), rules).start();
+    let request = chat("a", "m", 10)
+        .field("authorization", "Bearer sk-secret-of-a-client")
+        .field("x-team", "red");
+    assert_eq!(gateway.send(&request).status, 200);
+    let shown = counters(&gateway)[0]["by"].as_str().unwrap().to_owned();
+    assert!(shown.contains("header:x-team=red"), "{shown}");
+    assert!(shown.contains("header:authorization=#"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn a_limit_on_a_model_holds_for_later_steps_and_repeated_members() {
+    let mock = Mock::start();
+    let rules =
+        "  a:\n    limits:\n      - {name: dear, requests: 1, per: 1h, when: {model: \"o1*\"}}\n";
+    let gateway = setup(&mock, &Scratch::new(), rules).start();
+    let step = |model: &str| {
+        format!(
+            r#"{{"provider":"openai","endpoint":"chat/completions","query":{{"model":"{model}","messages":[]}}}}"#
+        )
+    };
+    let both = format!("[{},{}]", step("cheap"), step("o1-pro"));
+    let ask = |path: &str, body: &str| gateway.send(&Request::json(path, body)).status;
+    assert_eq!(ask("/v1/acc/a", &both), 200);
+    assert_eq!(ask("/v1/acc/a", &both), 429);
+    let twice = r#"{"model":"cheap","model":"o1-pro","messages":[]}"#;
+    assert_eq!(ask("/v1/acc/a/openai/chat/completions", twice), 429);
+    assert_eq!(
+        ask(
+            "/v1/acc/a/openai/chat/completions",
+            r#"{"model":"cheap","messages":[]}"#
+        ),
+        200
+    );
+}

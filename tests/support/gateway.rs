@@ -48,6 +48,12 @@ impl Setup {
         }
     }
 
+    /// None of those: only what the test adds.
+    pub fn without_providers(mut self) -> Self {
+        self.providers.clear();
+        self
+    }
+
     /// The first listener speaks TLS, with these PEM files.
     pub fn tls(mut self, cert: &str, key: &str) -> Self {
         self.listen =
@@ -58,6 +64,13 @@ impl Setup {
     /// A line under `server:`, such as `max_body: 1MiB`.
     pub fn server(mut self, line: &str) -> Self {
         self.server += &format!("  {line}\n");
+        self
+    }
+
+    /// No provider named so far is ever given a rest, whatever happened before.
+    pub fn without_breakers(mut self) -> Self {
+        let off = "{breaker: {enabled: false}, base_url:";
+        self.providers = self.providers.replace("{base_url:", off);
         self
     }
 

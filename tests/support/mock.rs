@@ -15,7 +15,24 @@ pub struct Mock {
 
 impl Mock {
     pub fn start() -> Self {
-        let mut process = Process::start(&["mock", "--listen", "127.0.0.1:0"], Scratch::new());
+        Self::listening("127.0.0.1:0", None)
+    }
+
+    /// One with faults for requests that ask for none by themselves.
+    pub fn scripted(script: &str) -> Self {
+        Self::listening("127.0.0.1:0", Some(script))
+    }
+
+    /// One at this address, perhaps with a script.
+    pub fn listening(address: &str, script: Option<&str>) -> Self {
+        let scratch = Scratch::new();
+        let path = scratch.join("script.yaml");
+        let mut arguments = vec!["mock", "--listen", address];
+        if let Some(script) = script {
+            std::fs::write(&path, script).unwrap();
+            arguments.extend(["--script", path.to_str().unwrap()]);
+        }
+        let mut process = Process::start(&arguments, scratch);
         let address = wait::until("the mock's address", || {
             if let Some(status) = process.ended() {
                 panic!("the mock ended with {status}: {}", process.stderr());

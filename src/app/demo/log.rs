@@ -17,6 +17,7 @@ const COLUMNS: &[Column] = &[
     left("operation", |line| text(line, "model_type")),
     right("status", |line| text(line, "status_code")),
     left("stream", |line| yes(line, "stream")),
+    left("cache", |line| text(line, "cache")),
     right("in", |line| bytes(line, "bytes_in")),
     right("out", |line| bytes(line, "bytes_out")),
     right("tokens in", |line| text(line, "tokens_in")),
@@ -110,13 +111,24 @@ fn milliseconds(line: &Value, key: &str) -> String {
     time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"))
 }
 
-/// How the request ended and, where the gateway answered by itself, the stage and code.
+/// How the request ended; where the gateway answered by itself, the stage and code; which step
+/// answered, where it was not the first; and what a hit saved.
 fn ending(line: &Value) -> String {
-    let end = text(line, "end");
-    match line.get("refusal") {
-        Some(Value::String(refusal)) => format!("{end}, {refusal}"),
-        _ => end,
+    let mut end = text(line, "end");
+    if let Some(Value::String(refusal)) = line.get("refusal") {
+        end += &format!(", {refusal}");
     }
+    if let Some(step) = line
+        .get("step")
+        .and_then(Value::as_u64)
+        .filter(|step| *step > 0)
+    {
+        end += &format!(", step {step}");
+    }
+    if let Some(saved) = line.get("saved").and_then(Value::as_f64) {
+        end += &format!(", saved ${saved}");
+    }
+    end
 }
 
 #[cfg(test)]

@@ -76,6 +76,29 @@ pub const SAMPLE: &[Ask] = &[
         &[("cf-aig-authorization", "Bearer a-wrong-one")],
         r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"Hello"}]}"#,
     ),
+    // Asked twice: the second answer comes out of the cache.
+    Ask::new(
+        "/v1/demo/frugal/openai/chat/completions",
+        &[],
+        r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"What is a tollgate?"}]}"#,
+    ),
+    Ask::new(
+        "/v1/demo/frugal/openai/chat/completions",
+        &[],
+        r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"What is a tollgate?"}]}"#,
+    ),
+    // More than its limit lets through in a minute.
+    Ask::new(
+        "/v1/demo/frugal/openai/chat/completions",
+        &[],
+        r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"And who pays?"}]}"#,
+    ),
+    // The universal endpoint: nobody listens at the first step, and the second answers.
+    Ask::new(
+        "/v1/demo/default",
+        &[],
+        r#"[{"provider":"custom-dead","endpoint":"chat/completions","query":{"model":"gone","messages":[]}},{"provider":"anthropic","endpoint":"v1/messages","query":{"model":"claude-sonnet-4-5","max_tokens":64,"messages":[{"role":"user","content":"Hello"}]}}]"#,
+    ),
     Ask::new(
         "/v1/demo/default/groq/chat/completions",
         &[("x-mock", "status=429,retry-after=1")],

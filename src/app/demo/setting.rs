@@ -88,6 +88,10 @@ impl Setting {
             "providers": providers,
             "gateways": {
                 "default": {},
+                "frugal": {
+                    "cache": {"ttl": "5m"},
+                    "limits": [{"name": "burst", "requests": 2, "per": "1m"}],
+                },
                 "locked": {"auth": {"required": true, "tokens": [{"name": "demo", "token": TOKEN}]}},
             },
             "log": {"file": self.log()},

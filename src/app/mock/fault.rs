@@ -23,6 +23,8 @@ pub struct Content {
     /// Break off with the shape's own error after `chunks_before` content chunks.
     pub error_event: bool,
     pub chunks_before: usize,
+    /// Keep the stream's opening before an error event that no content precedes.
+    pub greeting: bool,
     pub garbage: bool,
     pub endless: bool,
     pub tool: bool,
@@ -118,7 +120,7 @@ pub enum FaultError {
 }
 
 /// Every fault with the value it takes and what it does, for error messages and documentation.
-pub const KNOWN: [(&str, &str); 41] = [
+pub const KNOWN: [(&str, &str); 42] = [
     (
         "status=N",
         "answer with this status (200 to 599), in the shape's own error format",
@@ -133,6 +135,10 @@ pub const KNOWN: [(&str, &str); 41] = [
     (
         "chunks-before=N",
         "content chunks before the error event (0)",
+    ),
+    (
+        "greeting",
+        "the stream's opening before the error event, too",
     ),
     ("garbage", "200 with a body that is no JSON"),
     (
@@ -215,6 +221,7 @@ impl Content {
             "size" => self.size_bytes = Some(item.number(SIZE_MAX)?),
             "error-event" => self.error_event = item.flag(true)?,
             "chunks-before" => self.chunks_before = item.count()?,
+            "greeting" => self.greeting = item.flag(true)?,
             "garbage" => self.garbage = item.flag(true)?,
             "endless" => self.endless = item.flag(true)?,
             "tool" => self.tool = item.flag(true)?,

@@ -88,6 +88,20 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// The fields among `key_fields` and `authorization` that hold a token of the gateway.
+    pub fn fields_with_token(
+        &self,
+        gateway: &Gateway,
+        headers: &HeaderMap,
+        key_fields: &[HeaderName],
+    ) -> Vec<HeaderName> {
+        let rule = gateway.of(&self.gateways);
+        let found = rule.map(|rule| rule.find_in_provider_fields(headers, key_fields));
+        found.map(|(_, fields)| fields).unwrap_or_default()
+    }
+}
+
 impl Rule {
     /// The first token in the provider's own fields, and every field that holds one.
     fn find_in_provider_fields(

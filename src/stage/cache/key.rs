@@ -141,6 +141,8 @@ impl Keys {
                         framed.part(name.as_str().as_bytes()).part(value);
                     });
                 }
+                // Some providers take a key in the query.
+                framed.part(parts.query.as_bytes());
                 framed.end()
             }
         }

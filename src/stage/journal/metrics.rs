@@ -143,6 +143,9 @@ impl Metrics {
         self.overhead.observe(record.overhead().as_secs_f64());
         for attempt in &record.attempts {
             if let Some(bill) = &attempt.bill {
+                let served = attempt.status.is_some_and(|status| status < 400);
+                let model = attempt.model.as_deref();
+                let model = model.map_or("", |model| self.model_label(model, served));
                 let labels = [gateway, &*attempt.provider, model];
                 self.spending.observe(labels, bill);
             }

@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 const VALUE_BYTES_MAX: usize = 1024;
 /// What of a value the operator sees.
 const SHOWN_CHARS_MAX: usize = 64;
+/// What is shown of a secret: enough to tell it from others.
+const DIGEST_CHARS: usize = 12;
 
 /// Something that tells requests apart.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -66,6 +68,22 @@ pub struct Caller<'a> {
     pub model: Option<&'a str>,
     pub headers: &'a HeaderMap,
     pub metadata: &'a Metadata,
+    /// Provider and model of what may be asked instead: limits by these apply as well.
+    pub others: &'a [(&'a str, Option<&'a str>)],
+}
+
+impl<'a> Caller<'a> {
+    /// The request itself for 0, and with the names of its others from 1 on.
+    pub fn variant(&self, of: usize) -> Self {
+        match of.checked_sub(1).and_then(|other| self.others.get(other)) {
+            Some((provider, model)) => Self {
+                provider,
+                model: *model,
+                ..*self
+            },
+            None => *self,
+        }
+    }
 }
 
 impl By {
@@ -121,6 +139,11 @@ impl By {
                 Some(address) => address.to_string(),
                 None => String::new(),
             },
+            Self::Header(name) if is_secret(name.as_str()) => {
+                let value = self.value(caller).unwrap_or_default();
+                let digest = blake3::hash(&value).to_hex();
+                format!("#{}", digest.get(..DIGEST_CHARS).unwrap_or_default())
+            }
             _ => {
                 let value = self.value(caller).unwrap_or_default();
                 let value = String::from_utf8_lossy(&value);
@@ -130,6 +153,13 @@ impl By {
         };
         format!("{}={value}", self.name())
     }
+}
+
+/// Whether a field of this name holds what nobody else may see.
+fn is_secret(name: &str) -> bool {
+    ["auth", "key", "token", "secret", "cookie", "session"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 fn subscriber(client: IpAddr) -> Vec<u8> {
@@ -195,6 +225,7 @@ mod tests {
             model: None,
             headers: &headers,
             metadata: &metadata,
+            others: &[],
         };
         let neighbour = Caller {
             client: Some("2001:db8:1:2::1".parse().unwrap()),

@@ -58,6 +58,8 @@ pub struct Means<'a> {
 struct Claim {
     rule: Arc<Rule>,
     id: u128,
+    /// By whose names: [`Caller::variant`].
+    of: usize,
 }
 
 /// A request's way through the limits so far.
@@ -68,6 +70,8 @@ struct Course {
     /// Limits that sent the request to another model: they have had their say.
     passed: Vec<Arc<Rule>>,
     place: Option<Place>,
+    /// When its patience ends, in whichever line: the shortest since it began to wait.
+    until: Option<Instant>,
 }
 
 /// A request's place in a line, and when its patience ends.
@@ -155,7 +159,7 @@ impl Limits {
             {
                 let Place { rule, id, .. } = place;
                 let (rule, id) = (rule.clone(), *id);
-                let lack = self.lack(&Claim { rule, id });
+                let lack = self.lack(&Claim { rule, id, of: 0 });
                 return Err(place.give_up(&caller, &lack));
             }
             let metered = claims.iter().any(|claim| claim.rule.measure.is_metered());
@@ -183,12 +187,20 @@ impl Limits {
         let mut bytes = Vec::with_capacity(128);
         let open = |rule: &&Arc<Rule>| !passed.iter().any(|other| Arc::ptr_eq(other, rule));
         let rules = rules.iter().filter(open);
-        let rules = rules.filter(|rule| rule.when.holds(caller));
-        let claim = |rule: &Arc<Rule>| Claim {
-            id: rule.id(caller, &self.counters, &mut bytes),
-            rule: rule.clone(),
-        };
-        rules.map(claim).collect()
+        let rules: Vec<_> = rules.collect();
+        let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
+        for of in 0..=caller.others.len() {
+            let caller = caller.variant(of);
+            for rule in rules.iter().filter(|rule| rule.when.holds(&caller)) {
+                let id = rule.id(&caller, &self.counters, &mut bytes);
+                let is_same = |claim: &Claim| claim.id == id && Arc::ptr_eq(&claim.rule, rule);
+                if of == 0 || !claims.iter().any(is_same) {
+                    let rule = (*rule).clone();
+                    claims.push(Claim { rule, id, of });
+                }
+            }
+        }
+        claims
     }
 
     fn take(
@@ -199,7 +211,7 @@ impl Limits {
     ) -> Result<Vec<Grant>, Vec<Lack>> {
         let labels: Vec<_> = claims
             .iter()
-            .map(|claim| || claim.rule.label(caller))
+            .map(|claim| || claim.rule.label(&caller.variant(claim.of)))
             .collect();
         let wants = claims.iter().zip(&labels);
         let wants: Vec<Want<'_>> = wants
@@ -325,11 +337,14 @@ impl Course {
             By::Client
         };
         let ticket = line.join(claim.id, lane.show(caller));
+        let own = Instant::now() + wait.within.duration();
+        let until = self.until.map_or(own, |until| until.min(own));
+        self.until = Some(until);
         self.place = Some(Place {
             ticket: ticket.map_err(|_| refuse(false))?,
             rule: claim.rule.clone(),
             id: claim.id,
-            until: Instant::now() + wait.within.duration(),
+            until,
         });
         Ok(())
     }

@@ -89,6 +89,7 @@ mod tests {
             model: Some("gpt-4o"),
             headers: &headers,
             metadata: &metadata,
+            others: &[],
         };
         let when = |text: &str| serde_yaml::from_str::<When>(text).unwrap().holds(&caller);
         assert!(when("{}"));

@@ -1,5 +1,6 @@
 //! What an answer probably used, where the provider did not live to tell: bytes by a ratio learned per model.
 
+use super::spread::Spread;
 use crate::dialect::call;
 use crate::dialect::usage::Reading;
 use crate::llm::operation::Operation;
@@ -36,6 +37,7 @@ struct Ratio {
     seen: AtomicU64,
     input: Scale,
     output: Scale,
+    answers: Spread,
 }
 
 /// A sum of bytes over a sum of tokens. A sum that misses another thread's step now and then is
@@ -78,10 +80,13 @@ impl Ratios {
         let Some(usage) = &reading.usage else {
             return;
         };
+        let ratio = self.ratio(slug, model);
+        if let Some(output) = usage.output {
+            ratio.answers.note(output);
+        }
         if body.len() > LEARN_BYTES_MAX {
             return;
         }
-        let ratio = self.ratio(slug, model);
         let seen = ratio.seen.fetch_add(1, Ordering::Relaxed);
         if seen >= FIRST && !seen.is_multiple_of(SAMPLE) {
             return;
@@ -110,6 +115,12 @@ impl Ratios {
         let known = self.known(slug, model);
         let learned = known.and_then(|ratio| ratio.output.tokens(bytes));
         learned.unwrap_or_else(|| by_rule(bytes))
+    }
+
+    /// Output tokens that 95 of 100 answers of this model do not exceed; `None` as long as too
+    /// little is known.
+    pub fn output_p95(&self, slug: &str, model: &str) -> Option<u64> {
+        self.known(slug, model)?.answers.p95()
     }
 
     fn known(&self, slug: &str, model: &str) -> Option<Arc<Ratio>> {

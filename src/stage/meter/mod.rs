@@ -2,6 +2,7 @@
 
 mod estimate;
 mod memo;
+mod spread;
 pub mod worst;
 
 use crate::base::money::NanoUsd;
@@ -161,7 +162,8 @@ impl Meter {
         let model = model.unwrap_or_default();
         match (attempted.course, reading.usage) {
             (Course::Unserved, _) => return None,
-            (Course::Whole, Some(usage)) => {
+            // What was told before an error is no more than a part.
+            (Course::Whole, Some(usage)) if reading.complete || !reading.error => {
                 self.ratios.learn(slug, model, attempted.body, reading);
                 return Some((usage, UsageSource::Reported));
             }

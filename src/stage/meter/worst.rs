@@ -10,7 +10,8 @@ use crate::provider::prices::price::Facts;
 use crate::stage::limit::rule::Worst;
 use std::sync::Arc;
 
-/// Tokens of an answer that nothing bounds, as long as nothing is known of its model.
+/// Tokens of an answer that nothing bounds, as long as its model has given too few to tell what
+/// 95 of 100 do not exceed.
 const OUTPUT_GUESS: u64 = 1_024;
 
 /// A request before it is sent, as the meter sees it.
@@ -36,7 +37,10 @@ impl Meter {
         let output = match (asking.output_max, place.operation) {
             (Some(output_max), _) => output_max.max(1),
             (None, Operation::Embeddings) => 1,
-            (None, _) => OUTPUT_GUESS,
+            (None, _) => {
+                let learned = self.ratios.output_p95(slug, model);
+                learned.unwrap_or(OUTPUT_GUESS)
+            }
         };
         let usage = Usage {
             input: Some(input),

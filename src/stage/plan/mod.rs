@@ -28,6 +28,25 @@ pub struct Patience {
     pub total: Duration,
 }
 
+/// Where the client allows a target less time than its gateway does, which then says nothing about
+/// the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hurry {
+    connect: bool,
+    first_byte: bool,
+}
+
+impl Hurry {
+    /// Whether the provider might have done better, had it had its time.
+    pub const fn excuses(self, fault: Fault) -> bool {
+        match fault {
+            Fault::Timeout => self.first_byte,
+            Fault::Resolve | Fault::Connect => self.connect,
+            _ => false,
+        }
+    }
+}
+
 /// The attempts of one request, in the order in which they are made.
 #[derive(Debug)]
 pub struct Plan {
@@ -64,11 +83,14 @@ impl Plan {
         self.steps.present()
     }
 
-    /// Whether the client allows the provider less time than its gateway does, which then says
-    /// nothing about the provider.
-    pub fn is_hurried(&self) -> bool {
+    /// What of the present target's time the client cut short.
+    pub fn hurry(&self) -> Hurry {
         let own = self.steps.first_byte();
-        own.is_some_and(|own| own < self.patience.first_byte)
+        let is_less = |than| own.is_some_and(|own| own < than);
+        Hurry {
+            connect: is_less(self.patience.connect),
+            first_byte: is_less(self.patience.first_byte),
+        }
     }
 
     /// Whether the present step is the last one.
@@ -84,6 +106,12 @@ impl Plan {
     /// Lets the present step be tried once more, elsewhere at the same provider.
     pub fn repeat_step(&mut self) {
         self.steps.repeat();
+    }
+
+    /// An answer has begun, whose provider wants to be asked again only then: too late, where the
+    /// whole request has only so much time `left`.
+    pub fn heed(&mut self, retry_after: Option<Duration>, left: Duration) {
+        self.steps.heed(retry_after, left);
     }
 
     /// An attempt failed: decides what [`Plan::next_target`] gives, within `left`, the time that the whole

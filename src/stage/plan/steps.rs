@@ -15,6 +15,8 @@ pub struct Steps {
     /// Tries of the present one that were begun.
     tries: u32,
     pause: Duration,
+    /// The present target wants to be left alone for longer than the request has time.
+    barred: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,7 @@ impl Steps {
             queue: steps.collect(),
             tries: 0,
             pause: Duration::ZERO,
+            barred: false,
         }
     }
 
@@ -48,12 +51,13 @@ impl Steps {
             return None;
         }
         self.tries += 1;
+        self.barred = false;
         Some((step.target.clone(), std::mem::take(&mut self.pause)))
     }
 
     fn would_repeat(&self, fault: Fault) -> bool {
         let step = self.queue.front();
-        may_heal(fault) && step.is_some_and(|step| self.tries < step.retry.attempts)
+        !self.barred && may_heal(fault) && step.is_some_and(|step| self.tries < step.retry.attempts)
     }
 
     fn would_move_on(&self, fault: Fault) -> bool {
@@ -89,16 +93,19 @@ impl Steps {
         self.would_repeat(fault) || self.would_move_on(fault)
     }
 
+    pub fn heed(&mut self, retry_after: Option<Duration>, left: Duration) {
+        self.barred = retry_after.is_some_and(|wait| wait >= left);
+    }
+
     pub fn fail(&mut self, fault: Fault, retry_after: Option<Duration>, left: Duration) -> bool {
+        self.heed(retry_after, left);
         if self.would_repeat(fault)
             && let Some(step) = self.queue.front()
         {
-            let pause = step.retry.pause(self.tries, fastrand::f64());
-            let pause = pause.max(retry_after.unwrap_or_default());
-            if pause < left {
-                self.pause = pause;
-                return true;
-            }
+            let longest = step.retry.pause(self.tries, 1.0).min(left);
+            let pause = longest.mul_f64(fastrand::f64());
+            self.pause = pause.max(retry_after.unwrap_or_default());
+            return true;
         }
         self.would_move_on(fault) && self.skip()
     }
@@ -183,6 +190,31 @@ mod tests {
         assert!(hasty.fail(Fault::Status(429), wait, Duration::from_secs(20)));
         let (target, pause) = hasty.next_target().unwrap();
         assert_eq!((target.step, pause), (1, Duration::ZERO));
+    }
+
+    #[test]
+    fn what_was_heeded_at_the_answers_head_holds_for_its_attempt_alone() {
+        let mut steps = steps(1, 3, false);
+        steps.next_target().unwrap();
+        assert!(steps.would_go_on(Fault::Status(429)));
+        steps.heed(Some(LONG), LONG);
+        assert!(!steps.would_go_on(Fault::Status(429)));
+        steps.next_target().unwrap();
+        assert!(steps.would_go_on(Fault::Status(429)));
+    }
+
+    #[test]
+    fn a_delay_never_uses_up_the_time_that_is_left() {
+        let left = Duration::from_millis(100);
+        for _ in 0..100 {
+            let mut steps = steps(1, 2, false);
+            if let Some(step) = steps.queue.front_mut() {
+                step.retry.delay = Period::from_secs(60);
+            }
+            steps.next_target().unwrap();
+            assert!(steps.fail(Fault::Closed, None, left));
+            assert!(steps.next_target().unwrap().1 < left);
+        }
     }
 
     #[test]

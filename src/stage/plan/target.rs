@@ -52,6 +52,14 @@ impl Target {
         self.written_fields().is_some()
     }
 
+    /// The same, to be changed.
+    pub fn written_fields_mut(&mut self) -> Option<&mut HeaderMap> {
+        match &mut self.own.as_mut()?.fields {
+            Fields::Step(fields) => Some(fields),
+            Fields::Client { .. } => None,
+        }
+    }
+
     /// The header fields that the client wrote for this step.
     pub fn written_fields(&self) -> Option<&HeaderMap> {
         match &self.own.as_ref()?.fields {

@@ -79,7 +79,7 @@ fn broken(shape: Shape, ask: &Ask<'_>) -> Answer {
         let former = std::mem::take(stream);
         let event = error::event(shape, ask);
         *stream = match before {
-            0 => Stream {
+            0 if !ask.content.greeting => Stream {
                 content: vec![event],
                 ..Stream::default()
             },
