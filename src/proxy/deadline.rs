@@ -206,4 +206,25 @@ mod tests {
         }
         assert_eq!(Lapse::of(&Error::new(ErrorType::ReadError)), None);
     }
+
+    #[test]
+    fn what_is_left_is_up_to_the_nearest_moment_that_is_fixed() {
+        let deadlines = Deadlines::default();
+        let begun = Instant::now();
+        assert_eq!(deadlines.left(begun), Duration::MAX);
+        deadlines.end_by(begun + 10 * SECOND);
+        // As long as the client sends, the first byte is not due.
+        deadlines.await_first_byte(SECOND, true);
+        assert!(deadlines.left(begun) > 9 * SECOND);
+        assert_eq!(deadlines.passed(begun + 5 * SECOND), None);
+        deadlines.await_first_byte(SECOND, false);
+        assert_eq!(deadlines.left(begun + 9 * SECOND), Duration::ZERO);
+        assert_eq!(deadlines.passed(begun), None);
+        let late = deadlines.passed(begun + 9 * SECOND);
+        assert_eq!(late, Some(Lapse::FirstByte));
+        let over = deadlines.passed(begun + 11 * SECOND);
+        assert_eq!(over, Some(Lapse::Total));
+        deadlines.rest();
+        assert_eq!(deadlines.passed(begun + 9 * SECOND), None);
+    }
 }

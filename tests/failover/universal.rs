@@ -352,3 +352,29 @@ fn what_a_step_says_replaces_what_the_client_said() {
     assert_eq!(shown(&seen, "user-agent"), ["the-step"]);
     assert_eq!(shown(&seen, "accept"), ["application/json"]);
 }
+
+#[test]
+fn what_each_attempt_used_is_counted_under_its_own_model() {
+    let mock = Mock::start();
+    let gateway = Setup::new(&mock).without_breakers().start();
+    let step = |model: &str, faults: &str| {
+        json!({
+            "provider": "openai",
+            "endpoint": "chat/completions",
+            "headers": {"x-mock": faults},
+            "query": {"model": model, "stream": true, "messages": []},
+        })
+    };
+    let steps = json!([step("the-first", "cut-at=40"), step("the-second", "none")]);
+    let answer = gateway.send(&universal(&steps));
+    assert_eq!(answer.field("cf-aig-step"), Some("1"));
+    let line = gateway.last_log(1);
+    let metrics = gateway.metrics();
+    for (attempt, model) in [(0, "the-first"), (1, "the-second")] {
+        let series = format!(
+            "tollgate_tokens_total{{gateway=\"default\",kind=\"input\",model=\"{model}\",provider=\"openai\"}}"
+        );
+        let tokens = line["attempts"][attempt]["tokens_in"].as_f64();
+        assert_eq!(metrics.get(&series).copied(), tokens, "{series}: {line}");
+    }
+}
