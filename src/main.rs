@@ -2,10 +2,13 @@
 
 use clap::Parser;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use tollgate::app::command::{Arguments, Command};
-use tollgate::app::{check, demo, exit, mock, notes, prices, run};
-use tollgate::config;
+use tollgate::app::daemon::control::ask;
+use tollgate::app::daemon::handover::launch;
+use tollgate::app::daemon::run;
+use tollgate::app::{check, completions, demo, exit, mock, notes, prices, reap};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -21,7 +24,12 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), exit::Failure> {
     match command {
-        Command::Run { config } => Ok(run::run(&config::load(config.as_deref())?)?),
+        Command::Run { config, upgrade } => run::run(config.as_deref(), upgrade),
+        Command::Reload { config } => tell(ask::Command::Reload, config.as_deref()),
+        Command::Upgrade { config } => tell(ask::Command::Upgrade, config.as_deref()),
+        Command::Launch { config } => {
+            Ok(launch::launch(config.as_deref()).map_err(anyhow::Error::from)?)
+        }
         Command::Check { config } => {
             println!("{}", check::check(config.as_deref())?);
             Ok(())
@@ -42,5 +50,15 @@ fn execute(command: Command) -> Result<(), exit::Failure> {
         }
         Command::Mock { listen, script } => Ok(mock::run(&mock::Options { listen, script })?),
         Command::Demo { once, listen } => Ok(demo::run(&demo::Options { listen, once })?),
+        Command::Completions { shell } => {
+            Ok(completions::write(shell, &mut std::io::stdout().lock())?)
+        }
+        Command::Manual { folder } => Ok(completions::write_manual(&folder)?),
+        Command::Reap => Ok(reap::reap()?),
     }
+}
+
+fn tell(command: ask::Command, config: Option<&Path>) -> Result<(), exit::Failure> {
+    println!("{}", ask::ask(command, config)?);
+    Ok(())
 }

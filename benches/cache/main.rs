@@ -2,11 +2,13 @@
 //!
 //! `cargo bench --bench cache [-- [--quick] [SCENARIO…]]`. Every request is a POST, told from others by its body
 //! on both sides. The provider is ended before the load, so that what is answered comes out of the cache.
+//! `floor-1k` is no cache at all: what Pingora's proxy takes that answers out of memory and decides nothing.
 
 #[path = "../path/canned.rs"]
 mod canned;
 #[path = "../path/contest.rs"]
 mod contest;
+mod floor;
 #[expect(dead_code, reason = "the benchmark of the path uses the rest")]
 #[path = "../path/load.rs"]
 mod load;
@@ -29,7 +31,7 @@ use process::{Folder, Pins, Process};
 use report::{Report, Spread, Title};
 use scenario::Scenario;
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ const CROWD: Scenario = Scenario {
     ..scenario::HITS[0]
 };
 const DIRECT: &str = "/v1/chat/completions";
+/// As long as the provider's answer of 1 KB.
+const FLOOR_BYTES: usize = 1 << 10;
 /// What is written after an answer is awaited this long.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Crowds that ask the same at once, each something else.
@@ -65,6 +69,7 @@ fn run() -> Result<ExitCode> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["canned", listen] => canned::run(listen),
+        ["floor", listen, length] => floor::run(listen, length),
         words => {
             let pins = Pins::find();
             pins.pin_driver();
@@ -84,6 +89,7 @@ struct Nginx {
 
 /// What has an answer to every scenario.
 struct Servers {
+    floor: Side,
     memory: Side,
     disk: Side,
     nginx: Option<Nginx>,
@@ -94,6 +100,7 @@ impl Servers {
         let files = folder.0.join("kept");
         let files = format!("memory: 0, directory: \"{}\"", files.display());
         Ok(Self {
+            floor: side(start_floor(pins, folder)?),
             memory: gateway(pins, folder, provider, "memory", "memory: 64MiB")?,
             disk: gateway(pins, folder, provider, "disk", &files)?,
             nginx: Nginx::start(pins, folder, provider)?,
@@ -103,14 +110,16 @@ impl Servers {
     fn all(&self) -> impl Iterator<Item = &Side> {
         let nginx = self.nginx.iter();
         let nginx = nginx.flat_map(|nginx| [&nginx.reopened, &nginx.open]);
-        [&self.memory, &self.disk].into_iter().chain(nginx)
+        [&self.floor, &self.memory, &self.disk]
+            .into_iter()
+            .chain(nginx)
     }
 
     fn contest(&self, scenario: &Scenario) -> Contest {
-        let gateway = if scenario.name.starts_with("disk") {
-            &self.disk
-        } else {
-            &self.memory
+        let gateway = match scenario.name.split_once('-') {
+            Some(("floor", _)) => &self.floor,
+            Some(("disk", _)) => &self.disk,
+            _ => &self.memory,
         };
         let bare = self.nginx.as_ref().map(|nginx| {
             if scenario.name.ends_with("open") {
@@ -140,6 +149,17 @@ impl Nginx {
             _kept: [first, second],
         }))
     }
+}
+
+/// What answers out of memory and decides nothing: this program in another role.
+fn start_floor(pins: &Pins, folder: &Folder) -> Result<Process> {
+    let address = process::free_address()?;
+    let mut command = pins.server(&std::env::current_exe()?);
+    command.args(["floor", &address.to_string(), &FLOOR_BYTES.to_string()]);
+    command.stdout(Stdio::null());
+    let process = Process::start(command, folder, address)?;
+    process.wait_until_it_listens()?;
+    Ok(process)
 }
 
 fn gateway(

@@ -94,7 +94,7 @@ impl Bench {
             _ => anyhow::bail!("the gateway is not found"),
         };
         Ok(Self {
-            limits: Limits::build([("default", limits.as_slice())].into_iter(), counters),
+            limits: Limits::build([("default", limits.as_slice())].into_iter(), counters, None),
             gateway,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -3,9 +3,10 @@
 //! CPU time of the same requests through both, in turns.
 //!
 //! `cargo bench --bench path [-- [--quick] [SCENARIO…]]`. With `reading` as the first word it measures what
-//! reading the usage costs: answers to POST are read, the same answers to PUT only pass. With `failover` it is
+//! reading the usage costs, in two ways: against the same answers to the same requests at an endpoint that is
+//! known to use nothing, and against answers to PUT, which are not held back for a bill either. With `failover` it is
 //! what a dead provider costs once its breaker is open. For profilers, one load against a server that runs
-//! already: `-- drive ADDRESS PATH SCENARIO COUNT`.
+//! already: `-- drive ADDRESS PATH SCENARIO COUNT [PUT]`.
 
 mod bare;
 mod canned;
@@ -29,6 +30,8 @@ use std::time::Duration;
 /// Starts of which the median is taken.
 const STARTS: usize = 10;
 const GATEWAY_PATH: &str = "/v1/bench/default/openai/chat/completions";
+/// Counting tokens: its answers are held and logged like others, but use nothing.
+const FREE_PATH: &str = "/v1/bench/default/openai/responses/input_tokens";
 const DIRECT_PATH: &str = "/v1/chat/completions";
 
 fn main() -> ExitCode {
@@ -48,8 +51,11 @@ fn run() -> Result<ExitCode> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["bare", listen, upstream] => bare::run(listen, upstream),
-        ["drive", address, path, scenario, count] => {
-            let target = Target::new(address.parse()?, path);
+        ["drive", address, path, scenario, count, put @ ..] => {
+            let mut target = Target::new(address.parse()?, path);
+            if put == ["PUT"] {
+                target = target.with_method("PUT");
+            }
             drive(&target, Scenario::named(scenario)?, count.parse()?)
         }
         ["canned", listen] => canned::run(listen),
@@ -106,7 +112,8 @@ fn measure(plan: &Plan) -> Result<ExitCode> {
     Ok(conclude(&report))
 }
 
-/// One gateway, asked by the method whose answers are read and by one whose answers only pass.
+/// One gateway, asked where answers are read, where the same are known to use nothing, and by a method whose
+/// answers only pass.
 fn measure_reading(plan: &Plan) -> Result<ExitCode> {
     let pins = Pins::find();
     pins.pin_driver();
@@ -115,28 +122,44 @@ fn measure_reading(plan: &Plan) -> Result<ExitCode> {
     let provider = process::canned(&pins, &folder)?;
     let gateway = Rc::new(process::gateway(&pins, &folder, provider.address)?);
     gateway.wait_until_it_listens()?;
-    let side = |method| Side {
+    let side = |method, path| Side {
         process: gateway.clone(),
-        target: Target::new(gateway.address, GATEWAY_PATH).with_method(method),
+        target: Target::new(gateway.address, path).with_method(method),
     };
     let direct = Target::new(provider.address, DIRECT_PATH);
-    let contest = Contest {
-        bare: Some(side("PUT")),
-        gateway: side("POST"),
-    };
-    let title = Title {
-        what: "answers read for their usage against answers that only pass",
-        sides: ["passing", "reading"],
-        latency: false,
-    };
-    let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
-    for scenario in &plan.scenarios {
-        // What the provider itself answers is what has to come through.
-        let length = runtime.block_on(load::probe(&direct, scenario))?;
-        let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
-        report.add(scenario, rounds);
+    let mut code = ExitCode::SUCCESS;
+    for (what, bare) in [
+        (
+            "answers read for their usage and billed, against the same that are known to use nothing",
+            side("POST", FREE_PATH),
+        ),
+        (
+            "answers read, held back and billed, against answers that only pass",
+            side("PUT", GATEWAY_PATH),
+        ),
+    ] {
+        let contest = Contest {
+            bare: Some(bare),
+            gateway: side("POST", GATEWAY_PATH),
+        };
+        let title = Title {
+            what,
+            sides: ["passing", "reading"],
+            latency: false,
+        };
+        let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
+        for scenario in &plan.scenarios {
+            // What the provider itself answers is what has to come through.
+            let length = runtime.block_on(load::probe(&direct, scenario))?;
+            let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
+            report.add(scenario, rounds);
+        }
+        if report.errors() > 0 {
+            code = ExitCode::FAILURE;
+        }
+        print!("{report}");
     }
-    Ok(conclude(&report))
+    Ok(code)
 }
 
 fn drive(target: &Target, scenario: &Scenario, count: u64) -> Result<ExitCode> {

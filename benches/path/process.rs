@@ -146,8 +146,10 @@ pub fn gateway_with(
 ) -> Result<(Process, SocketAddr)> {
     let (address, admin) = (free_address()?, free_address()?);
     let log = folder.0.join(format!("{name}.ndjson"));
+    let place = folder.0.join(format!("{name}.run"));
+    let place = place.display();
     let config = format!(
-        "server: {{listen: [\"{address}\"], admin: \"{admin}\", threads: 1}}\n\
+        "server: {{listen: [\"{address}\"], admin: \"{admin}\", threads: 1, runtime_dir: \"{place}\"}}\n\
          log: {{file: \"{}\"}}\n{config}",
         log.display()
     );

@@ -61,7 +61,8 @@ pub const FAILOVERS: [Scenario; 4] = [
 ];
 
 /// Answers that are kept; each scenario asks for one and the same.
-pub const HITS: [Scenario; 6] = [
+pub const HITS: [Scenario; 7] = [
+    kept("floor-1k", "1 KB, a bare Pingora's", "1k"),
     kept("hit-1k", "1 KB", "1k"),
     kept("hit-1k-open", "1 KB, nginx's files open", "1k"),
     kept("hit-1m", "1 MB", "1m"),

@@ -1,10 +1,11 @@
 //! The keeper's window: metrics, health and limits, on a listener of its own.
 
+pub mod legacy;
 mod page;
 mod limits;
 mod purge;
+pub mod reload;
 
-use crate::base::secret::Secret;
 use crate::stage::Stages;
 use crate::stage::cache::archive::CacheStore;
 use crate::stage::journal::metrics::Metrics;
@@ -12,10 +13,12 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::header::{ALLOW, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use legacy::Legacy;
 use page::{TEXT, page};
 use pingora::apps::http_app::ServeHttp;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
+use reload::Reload;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,8 +42,9 @@ pub struct Admin {
     pub readiness: Arc<Readiness>,
     pub stages: Arc<ArcSwap<Stages>>,
     pub store: &'static CacheStore,
-    /// Who shows it may change things; without one nobody may.
-    pub token: Option<Secret>,
+    /// What earlier processes have counted.
+    pub legacy: Option<Legacy>,
+    pub reload: Reload,
 }
 
 /// The text exposition format's own media type.
@@ -52,6 +56,9 @@ impl ServeHttp for Admin {
         let head = session.req_header();
         if head.uri.path() == "/cache/purge" {
             return self.purge(head).await;
+        }
+        if head.uri.path() == "/reload" {
+            return self.reload(head).await;
         }
         if let Some(id) = head.uri.path().strip_prefix("/limits/")
             && (head.method == Method::DELETE || head.method == Method::POST)
@@ -81,8 +88,7 @@ impl ServeHttp for Admin {
                 "not ready\n".to_owned(),
             ),
             _ => {
-                let known =
-                    "not found; there are /metrics, /healthz, /readyz, /limits and /cache/purge\n";
+                let known = "not found; there are /metrics, /healthz, /readyz, /limits, /cache/purge and /reload\n";
                 page(StatusCode::NOT_FOUND, TEXT, known.to_owned())
             }
         }
@@ -91,14 +97,7 @@ impl ServeHttp for Admin {
 
 impl Admin {
     async fn purge(&self, head: &RequestHeader) -> Response<Vec<u8>> {
-        if head.method != Method::POST {
-            let wrong = StatusCode::METHOD_NOT_ALLOWED;
-            let mut refused = page(wrong, TEXT, "use POST\n".to_owned());
-            let allowed = HeaderValue::from_static("POST");
-            refused.headers_mut().insert(ALLOW, allowed);
-            return refused;
-        }
-        if let Err(refused) = self.authorize(&head.headers) {
+        if let Err(refused) = self.authorize_post(head) {
             return *refused;
         }
         let query = head.uri.query().unwrap_or_default();
@@ -108,12 +107,25 @@ impl Admin {
         }
     }
 
+    async fn reload(&self, head: &RequestHeader) -> Response<Vec<u8>> {
+        match self.authorize_post(head) {
+            Ok(()) => reload::reload(&self.reload).await,
+            Err(refused) => *refused,
+        }
+    }
+
     fn metrics(&self) -> Response<Vec<u8>> {
         for (rule, ratio) in self.stages.load().limits.budgets() {
             self.metrics.set_budget(&rule.gateway, &rule.name, ratio);
         }
         match self.metrics.expose(self.store) {
-            Ok(text) => page(StatusCode::OK, EXPOSITION, text),
+            Ok(text) => {
+                let text = match &self.legacy {
+                    Some(legacy) => legacy.add_to(&text),
+                    None => text,
+                };
+                page(StatusCode::OK, EXPOSITION, text)
+            }
             Err(fault) => page(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 TEXT,
@@ -122,12 +134,28 @@ impl Admin {
         }
     }
 
+    /// Whether a request is a POST that may change things.
+    ///
+    /// # Errors
+    /// The answer that says why not.
+    fn authorize_post(&self, head: &RequestHeader) -> Result<(), Box<Response<Vec<u8>>>> {
+        if head.method == Method::POST {
+            return self.authorize(&head.headers);
+        }
+        let wrong = StatusCode::METHOD_NOT_ALLOWED;
+        let mut refused = page(wrong, TEXT, "use POST\n".to_owned());
+        let allowed = HeaderValue::from_static("POST");
+        refused.headers_mut().insert(ALLOW, allowed);
+        Err(Box::new(refused))
+    }
+
     /// Whether a request may change things.
     ///
     /// # Errors
     /// The answer that says why not.
     fn authorize(&self, headers: &HeaderMap) -> Result<(), Box<Response<Vec<u8>>>> {
-        let Some(token) = &self.token else {
+        let stages = self.stages.load();
+        let Some(token) = &stages.conduct.admin_token else {
             let mend = "nothing can be changed here; set server.admin_token in the configuration\n";
             return Err(Box::new(page(StatusCode::FORBIDDEN, TEXT, mend.to_owned())));
         };

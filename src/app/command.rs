@@ -1,6 +1,7 @@
 //! The command line: what the user can say, and what the exit code answers.
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -22,6 +23,34 @@ pub enum Command {
     Run {
         /// The configuration file; without it the built-in defaults are served
         #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+        config: Option<PathBuf>,
+        /// Take over from the running daemon: its sockets, its clients and what it knows
+        #[arg(long)]
+        upgrade: bool,
+    },
+    /// Make the running daemon read its configuration anew
+    ///
+    /// What cannot be changed in the running process, such as an address to listen on, is changed by
+    /// an upgrade; so is the program, where another one is installed by now. The configuration is
+    /// checked first. Where anything fails, the daemon serves on as before.
+    Reload {
+        /// The configuration file that the daemon runs with
+        #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Replace the running daemon by a fresh process of the program that is installed now
+    ///
+    /// No connection is refused and no request cut: the old process ends with its last request.
+    /// Where the new one cannot start, the old one serves on.
+    Upgrade {
+        /// The configuration file that the daemon runs with
+        #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Start a successor of the daemon that runs this
+    #[command(hide = true)]
+    Launch {
+        #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Validate a configuration: one line where it is fine, every fault where it is not
@@ -61,4 +90,19 @@ pub enum Command {
         #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Print the script with which a shell completes commands and options
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        #[arg(value_name = "SHELL", hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Manual {
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// End the processes that a stopped service left behind: what the unit's ExecStopPost calls
+    #[command(hide = true)]
+    Reap,
 }

@@ -1,7 +1,9 @@
 //! How the process ends: 0 fine, 1 the user's input is at fault, 2 usage, 70 ours.
 
 use super::mock::MockError;
+use super::notes;
 use crate::config::Faults;
+use std::fmt;
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -31,13 +33,22 @@ impl From<Faults> for Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(fault) => write!(f, "{fault:#}"),
+            Self::Config(faults) => write!(f, "{faults}"),
+        }
+    }
+}
+
 impl Failure {
     /// Says on standard error what went wrong, and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        match self {
-            Self::Input(fault) => eprintln!("tollgate: {fault:#}"),
-            Self::Config(faults) => eprint!("{faults}"),
-        }
+        notes::write_error(&match self {
+            Self::Input(fault) => format!("tollgate: {fault:#}\n"),
+            Self::Config(faults) => faults.to_string(),
+        });
         ExitCode::from(1)
     }
 }

@@ -24,6 +24,9 @@ impl Moment {
     }
 }
 
+/// What a clock shows at its beginning, so that what an earlier process saw can be told on it.
+const BEFORE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
 /// Counts milliseconds, for what is compared and never shown; a test winds its own.
 #[derive(Clone, Debug)]
 pub enum Ticks {
@@ -36,10 +39,13 @@ impl Ticks {
         Self::Steady(Instant::now())
     }
 
-    /// Milliseconds from this clock's beginning, and one: never 0, which can so mean never.
+    /// Milliseconds from some moment before the process began: never 0, which can so mean never.
     pub fn now_ms(&self) -> u64 {
         let past_ms = match self {
-            Self::Steady(began) => u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Self::Steady(began) => {
+                let passed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                passed_ms.saturating_add(BEFORE_MS)
+            }
             Self::Wound(past_ms) => past_ms.load(Ordering::Acquire),
         };
         past_ms.saturating_add(1)

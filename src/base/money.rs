@@ -332,12 +332,23 @@ fn read_exponent(text: &str) -> Result<i64, MoneyError> {
 /// Decimal text without exponent and without zeros that say nothing.
 fn show(value: u64, places: u32) -> String {
     let power = 10_u64.pow(places);
-    let (whole, fraction) = (value / power, value % power);
+    let (whole, mut fraction) = (value / power, value % power);
     if fraction == 0 {
         return whole.to_string();
     }
-    let text = format!("{whole}.{fraction:0width$}", width = places as usize);
-    text.trim_end_matches('0').to_owned()
+    let mut width = places;
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        width -= 1;
+    }
+    let mut text = whole.to_string();
+    text.push('.');
+    while width > 0 {
+        width -= 1;
+        let digit = fraction / 10_u64.pow(width) % 10;
+        text.push(char::from(b'0' + digit as u8));
+    }
+    text
 }
 
 #[cfg(test)]

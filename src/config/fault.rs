@@ -55,6 +55,23 @@ impl Faults {
         &self.list
     }
 
+    /// One line a fault, for where lines are read: `FILE:LINE:COLUMN: PATH: WHAT; FIX`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.list.iter().take(FAULTS_MAX).map(|fault| {
+            let Fault { what, fix, .. } = fault;
+            match (fault.line, fault.path.as_str()) {
+                (0, _) => format!("{what}; {fix}"),
+                (line, "") => format!("{}:{line}:{}: {what}; {fix}", self.name, fault.column),
+                (line, path) => {
+                    format!(
+                        "{}:{line}:{}: {path}: {what}; {fix}",
+                        self.name, fault.column
+                    )
+                }
+            }
+        })
+    }
+
     /// All faults with their source lines, secrets masked; `fancy` draws with colours and lines,
     /// else it is plain ASCII but for what the user wrote.
     pub fn render(&self, fancy: bool) -> String {

@@ -1,19 +1,26 @@
-//! Replaces `${env:NAME}` and `${file:PATH}` in the user's texts; `$${` stands for `${` itself.
+//! Replaces `${env:NAME}`, `${file:PATH}` and `${credential:NAME}` in the user's texts; `$${` stands for `${` itself.
 
 use super::findings::{Findings, Spot};
 use super::place::{Path, Step};
 use super::tree;
 use serde_yaml::Value;
-use std::io::Read;
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 
 /// The largest file that `${file:PATH}` reads.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// The folder beside the config file that holds credentials, a file each.
+const CREDENTIALS: &str = "credentials";
 
 /// Where the values come from.
 pub struct Sources<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The folder that relative paths start from.
     pub folder: &'a std::path::Path,
+    /// Takes note of the files that are read.
+    pub files: &'a RefCell<Vec<PathBuf>>,
 }
 
 /// Fills every text of the tree; one that cannot be filled becomes a fault and is pruned.
@@ -122,12 +129,67 @@ fn resolve(reference: &str, sources: &Sources<'_>) -> Result<String, Flaw> {
             "this is no name of an environment variable",
             "write ${env:NAME} with letters, digits and `_`",
         )),
-        Some(("file", path)) if !path.is_empty() => read(&sources.folder.join(path)),
+        Some(("file", path)) if !path.is_empty() => {
+            let path = sources.folder.join(path);
+            let text = read(&path);
+            sources.files.borrow_mut().push(path);
+            text
+        }
+        Some(("credential", name)) if is_credential(name) => credential(name, sources),
+        Some(("credential", _)) => Err(flaw(
+            "this is no name of a credential",
+            "write ${credential:NAME} with letters, digits, `.`, `-` and `_`",
+        )),
         _ => Err(flaw(
             "this `${...}` names no source that tollgate knows",
-            "write ${env:NAME} or ${file:PATH}, or `$${` for a literal `${`",
+            "write ${env:NAME}, ${file:PATH} or ${credential:NAME}, or `$${` for a literal `${`",
         )),
     }
+}
+
+/// What stands in the folder `credentials` beside the config, as it is now; else what systemd loaded
+/// when it started the service. That is a copy: it may stand in for a file that only root can read,
+/// but not once that file has changed.
+fn credential(name: &str, sources: &Sources<'_>) -> Result<String, Flaw> {
+    let live = sources.folder.join(CREDENTIALS).join(name);
+    sources.files.borrow_mut().push(live.clone());
+    let missing = match std::fs::File::open(&live) {
+        Ok(_) => return read(&live),
+        Err(error) => error.kind() != ErrorKind::PermissionDenied,
+    };
+    let loaded = (sources.env)("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    // Of a folder systemd loads every file, the folder's own name before it.
+    let loaded = loaded.iter().flat_map(|folder| {
+        let of_folder = format!("{CREDENTIALS}_{name}");
+        [folder.join(name), folder.join(of_folder)]
+    });
+    let changed = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|file| file.modified())
+            .ok()
+    };
+    let mut loaded = loaded.filter(|copy| missing || changed(copy) >= changed(&live));
+    match loaded.find(|copy| copy.is_file()) {
+        Some(copy) => read(&copy),
+        None if missing => Err(flaw(
+            format!("there is no credential {name}"),
+            format!(
+                "put it into the file {CREDENTIALS}/{name} beside this file, or have systemd load it (LoadCredential={name}:PATH)"
+            ),
+        )),
+        None => Err(flaw(
+            format!("the file {CREDENTIALS}/{name} may not be read"),
+            "let tollgate's group read it (chgrp tollgate, chmod 640), or restart the service to have systemd load it",
+        )),
+    }
+}
+
+fn is_credential(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 fn is_variable(name: &str) -> bool {
@@ -181,6 +243,7 @@ mod tests {
         let sources = Sources {
             env: &env,
             folder: std::path::Path::new("/nowhere"),
+            files: &RefCell::default(),
         };
         match (expand(text, &sources), expect) {
             (Ok(full), Ok(expect)) => assert_eq!(full.as_deref(), expect, "{text}"),
@@ -208,6 +271,53 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_is_read_beside_the_config_or_where_systemd_loaded_it() {
+        let folder =
+            std::env::temp_dir().join(format!("tollgate-credential-{}", std::process::id()));
+        let (live, loaded) = (folder.join("credentials"), folder.join("loaded"));
+        std::fs::create_dir_all(&live).unwrap();
+        std::fs::create_dir_all(&loaded).unwrap();
+        for (path, text) in [
+            (live.join("both"), "live\n"),
+            (loaded.join("both"), "loaded"),
+            (loaded.join("alone"), "loaded alone"),
+            (loaded.join("credentials_of-folder"), "loaded of a folder"),
+        ] {
+            std::fs::write(path, text).unwrap();
+        }
+        let env = |name: &str| {
+            let set = name == "CREDENTIALS_DIRECTORY";
+            set.then(|| loaded.display().to_string())
+        };
+        let files = RefCell::default();
+        let sources = Sources {
+            env: &env,
+            folder: &folder,
+            files: &files,
+        };
+        for (name, expect) in [
+            ("both", Ok("live")),
+            ("alone", Ok("loaded alone")),
+            ("of-folder", Ok("loaded of a folder")),
+            ("none", Err("there is no credential none")),
+            ("", Err("no name")),
+            ("../both", Err("no name")),
+            (".both", Err("no name")),
+        ] {
+            let read = expand(&format!("${{credential:{name}}}"), &sources);
+            match (read, expect) {
+                (Ok(text), Ok(expect)) => assert_eq!(text.as_deref(), Some(expect), "{name}"),
+                (Err(flaw), Err(part)) => assert!(flaw.what.contains(part), "{}", flaw.what),
+                _ => panic!("{name}"),
+            }
+        }
+        // Another one may be put there later, so all are looked at for changes.
+        let looked_at = ["both", "alone", "of-folder", "none"].map(|name| live.join(name));
+        assert_eq!(*files.borrow(), looked_at);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn a_file_loses_one_line_break_and_may_not_be_large() {
         let folder =
             std::env::temp_dir().join(format!("tollgate-interpolate-{}", std::process::id()));
@@ -217,6 +327,7 @@ mod tests {
         let sources = Sources {
             env: &|_| None,
             folder: &folder,
+            files: &RefCell::default(),
         };
         assert_eq!(
             expand("${file:key}", &sources).ok().flatten().as_deref(),

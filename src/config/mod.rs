@@ -19,8 +19,9 @@ pub use form::{Config, Gateway};
 use crate::{provider, stage};
 use findings::Findings;
 use source::Source;
+use std::cell::RefCell;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest config file.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -28,12 +29,27 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Reads the file at `path`, of at most 4 MiB; without one, the built-in defaults. Environment
 /// variables are the process's own. Every fault of the file comes back at once.
 pub fn load(path: Option<&Path>) -> Result<Config, Faults> {
+    load_noting(path, &mut Vec::new())
+}
+
+/// The same; `files` are afterwards those that it was read from, itself first, as far as it could be
+/// read.
+pub fn load_noting(path: Option<&Path>, files: &mut Vec<PathBuf>) -> Result<Config, Faults> {
+    files.clear();
     let Some(path) = path else {
         return Ok(Config::default());
     };
+    files.push(path.to_owned());
     let name = path.display().to_string();
     let text = read(path, &name)?;
-    parse(&name, &text, &|variable| std::env::var(variable).ok())
+    let noted = RefCell::default();
+    let config = parse_noting(&name, &text, &|name| std::env::var(name).ok(), &noted);
+    files.append(&mut noted.into_inner());
+    if let Ok(config) = &config {
+        let tls = config.server.listen.iter().flat_map(|listen| &listen.tls);
+        files.extend(tls.flat_map(|tls| [tls.cert.clone(), tls.key.clone()]));
+    }
+    config
 }
 
 /// Reads a config's text. `name` is the file's, as faults show it; relative paths in the text start
@@ -42,6 +58,15 @@ pub fn parse(
     name: &str,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Faults> {
+    parse_noting(name, text, env, &RefCell::default())
+}
+
+fn parse_noting(
+    name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    files: &RefCell<Vec<PathBuf>>,
 ) -> Result<Config, Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let survey = survey::survey(text);
@@ -61,11 +86,8 @@ pub fn parse(
         Err(error) => return Err(unread(name, text, findings, &error)),
     };
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
-    interpolate::fill(
-        &mut value,
-        &interpolate::Sources { env, folder },
-        &mut findings,
-    );
+    let sources = interpolate::Sources { env, folder, files };
+    interpolate::fill(&mut value, &sources, &mut findings);
     let mut config = typed::read(&mut value, &mut findings);
     resolve_paths(&mut config, folder);
     // A damaged catalogue is told when it is built.
@@ -154,6 +176,7 @@ fn resolve_paths(config: &mut Config, folder: &Path) {
     };
     let files = files.chain(&mut config.server.ca_file).chain(log);
     let files = files.chain(&mut config.counters.folder);
+    let files = files.chain(&mut config.server.runtime_dir);
     for file in files.chain(&mut config.cache.directory) {
         *file = folder.join(&*file);
     }

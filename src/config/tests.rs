@@ -125,7 +125,7 @@ fn the_annotated_file_shows_every_key() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 95);
+    assert_eq!(seen, 98);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::members::Scanner;
 use super::sse::{Events, Piece};
 use super::tally::Tally;
 use super::tree::Node;
+use crate::llm::usage::Usage;
 
 /// The most that a compressed answer may unpack to.
 const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -50,16 +51,20 @@ struct Texts {
 
 impl Body {
     pub fn new(tree: &'static Node, content_type: &str, packed: bool) -> Self {
-        let content_type = content_type.to_ascii_lowercase();
-        let is = |part: &str| content_type.contains(part);
+        let content_type = content_type.as_bytes();
+        let is = |part: &str| {
+            let mut windows = content_type.windows(part.len());
+            windows.any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+        };
+        let begins = |kind: &str| {
+            let lead = content_type.get(..kind.len());
+            lead.is_some_and(|lead| lead.eq_ignore_ascii_case(kind.as_bytes()))
+        };
         let framing = if is("vnd.amazon.eventstream") {
             Framing::Frames(Frames::default())
         } else if is("ndjson") || is("stream+json") || is("jsonl") {
             Framing::Json { lines: true }
-        } else if ["audio/", "image/", "video/"]
-            .iter()
-            .any(|kind| content_type.starts_with(kind))
-        {
+        } else if ["audio/", "image/", "video/"].into_iter().any(begins) {
             Framing::Opaque
         } else {
             Framing::Unknown {
@@ -88,14 +93,15 @@ impl Body {
         matches!(&self.framing, Framing::Frames(frames) if frames.corrupt || !frames.is_between_frames())
     }
 
-    /// Ends the reading; whether the answer was complete by its own account.
-    pub fn finish(&mut self) -> bool {
+    /// Ends the reading: the usage reported, and whether the answer was complete by its own account.
+    pub fn finish(&mut self) -> (Usage, bool) {
         if let Framing::Events(events) = &mut self.framing {
             events.finish(|piece| self.texts.read_piece(piece));
         }
         let tally = &self.texts.tally;
-        tally.is_ended()
-            || (matches!(self.framing, Framing::Json { lines: false }) && tally.texts == 1)
+        let usage = tally.usage();
+        let alone = matches!(self.framing, Framing::Json { lines: false }) && tally.texts == 1;
+        (usage, alone || tally.is_ended(&usage))
     }
 
     fn read(&mut self, mut bytes: &[u8]) {

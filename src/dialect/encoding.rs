@@ -24,9 +24,12 @@ pub(super) enum Decoder<W: Write + 'static> {
 impl<W: Write + 'static> Decoder<W> {
     /// A decoder for the value of `content-encoding`; nothing if it names what we cannot decode.
     pub fn new(encoding: &str, inner: W) -> Option<Self> {
-        let encoding = encoding.trim().to_ascii_lowercase();
-        Some(match encoding.as_str() {
-            "" | "identity" => Self::Identity(inner),
+        let encoding = encoding.trim();
+        if encoding.is_empty() {
+            return Some(Self::Identity(inner));
+        }
+        Some(match encoding.to_ascii_lowercase().as_str() {
+            "identity" => Self::Identity(inner),
             "gzip" | "x-gzip" => Self::Gzip(Box::new(MultiGzDecoder::new(inner))),
             "deflate" => Self::Deflate(Some(inner)),
             "br" => Self::Brotli(Box::new(brotli::DecompressorWriter::new(

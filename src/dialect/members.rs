@@ -2,8 +2,10 @@
 
 use memchr::{memchr, memchr3};
 
-use super::quote::{is_escaped, split_at_quote};
+use super::place::{At, Level, Place, Span};
+use super::quote::{ends_scalar, is_blank, is_escaped, pass_plain, split_at_quote};
 use super::tally::{Field, Tally};
+use super::trail::Trails;
 use super::tree::Node;
 
 /// The most that is kept of one wanted value; a longer one goes unread.
@@ -27,38 +29,9 @@ pub(super) struct Scanner {
     measured: u64,
     /// The key or value is too long, or its spelling too odd, to be one that is wanted.
     lost: bool,
-    /// The byte after those read is escaped by a backslash.
+    /// The next byte is escaped by a backslash.
     escaped: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Level {
-    node: &'static Node,
-    object: bool,
-}
-
-#[derive(Clone, Copy)]
-enum At {
-    /// Before a value; it is wanted, or on the way to wanted ones, if there is a node.
-    Value(Option<&'static Node>),
-    /// Before a key.
-    Member,
-    Key,
-    /// Within a value of which nothing further is looked into.
-    Inside(Span),
-}
-
-/// How to find a value's end.
-#[derive(Clone, Copy)]
-enum Span {
-    Text,
-    Scalar,
-    /// Only brackets of its own kind are counted: in JSON the others are balanced within.
-    Nest {
-        open: u8,
-        depth: usize,
-        quoted: bool,
-    },
+    trails: Trails<Place>,
 }
 
 impl Scanner {
@@ -72,6 +45,7 @@ impl Scanner {
             measured: 0,
             lost: false,
             escaped: false,
+            trails: Trails::default(),
         }
     }
 
@@ -81,25 +55,56 @@ impl Scanner {
         self.at = At::Value(Some(self.root));
         self.field = None;
         self.forget();
+        self.trails.begin();
     }
 
     /// Reads on, and tells the tally what it finds.
     pub fn read(&mut self, mut bytes: &[u8], tally: &mut Tally) {
         while !bytes.is_empty() {
-            let used = match self.at {
-                At::Value(node) => self.begin(node, bytes, tally),
-                At::Member => self.find_key(bytes, tally),
-                At::Key => self.read_key(bytes),
-                At::Inside(Span::Text) => self.pass_text(bytes, tally),
-                At::Inside(Span::Scalar) => self.pass_scalar(bytes, tally),
-                At::Inside(Span::Nest {
-                    open,
-                    depth,
-                    quoted,
-                }) => self.pass_nest(bytes, (open, depth, quoted), tally),
+            let used = if let Some((used, place)) = self.trails.follow(bytes, tally) {
+                self.levels.clear();
+                self.levels.extend_from_slice(place.levels());
+                (self.at, self.field) = (place.at, place.field);
+                used
+            } else {
+                let before = self.at;
+                let used = self.step(bytes, tally);
+                if self.trails.are_laid() {
+                    let place = self.place().filter(|place| !before.peeks_to(place.at));
+                    let passed = bytes.get(..used).unwrap_or(bytes);
+                    self.trails.extend(passed, place);
+                }
+                used
             };
+            self.trails.turn(self.is_measuring());
             bytes = bytes.get(used..).unwrap_or_default();
         }
+    }
+
+    fn is_measuring(&self) -> bool {
+        let within_text = matches!(self.at, At::Inside(Span::Text));
+        within_text && self.field.is_some_and(|field| !field.is_kept())
+    }
+
+    fn step(&mut self, bytes: &[u8], tally: &mut Tally) -> usize {
+        match self.at {
+            At::Value(node) => self.begin(node, bytes, tally),
+            At::Member => self.find_key(bytes, tally),
+            At::Key => self.read_key(bytes),
+            At::Inside(Span::Text) => self.pass_text(bytes, tally),
+            At::Inside(Span::Scalar) => self.pass_scalar(bytes, tally),
+            At::Inside(Span::Nest(open, depth, quoted)) => {
+                self.pass_nest(bytes, (open, depth, quoted), tally)
+            }
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        let begun = !self.kept.is_empty() || self.measured > 0 || self.lost || self.escaped;
+        if begun {
+            return None;
+        }
+        Place::new(&self.levels, self.root, self.at, self.field)
     }
 
     /// Finds the value's first byte and decides how to pass it. Answers the bytes used, as all below do.
@@ -130,11 +135,7 @@ impl Scanner {
                     };
                     return start + 1;
                 }
-                self.at = At::Inside(Span::Nest {
-                    open: first,
-                    depth: 0,
-                    quoted: false,
-                });
+                self.at = At::Inside(Span::Nest(first, 0, false));
             }
             b'"' => self.at = At::Inside(Span::Text),
             _ => self.at = At::Inside(Span::Scalar),
@@ -290,11 +291,7 @@ impl Scanner {
         if ended {
             self.finish(tally);
         } else {
-            self.at = At::Inside(Span::Nest {
-                open,
-                depth,
-                quoted,
-            });
+            self.at = At::Inside(Span::Nest(open, depth, quoted));
         }
         used
     }
@@ -319,6 +316,7 @@ impl Scanner {
             && !self.lost
         {
             tally.note(field, &self.kept, self.measured);
+            self.trails.tell(field, &self.kept, self.measured);
         }
         self.forget();
         self.step_out();
@@ -329,6 +327,7 @@ impl Scanner {
         let closed = self.levels.pop();
         if closed.is_some() && self.levels.is_empty() {
             tally.note_text_end();
+            self.trails.tell_text_end();
         }
         self.step_out();
     }
@@ -347,24 +346,4 @@ impl Scanner {
         self.lost = false;
         self.escaped = false;
     }
-}
-
-/// What follows a plain value that ends here; nothing for objects, arrays and what a chunk's end cuts.
-fn pass_plain(text: &[u8]) -> Option<&[u8]> {
-    let start = text.iter().position(|byte| !is_blank(*byte))?;
-    let value = text.get(start..)?;
-    match value.first()? {
-        b'{' | b'[' | b'}' | b']' => None,
-        b'"' => split_at_quote(value.get(1..)?).map(|(_, rest)| rest),
-        _ => value.get(value.iter().position(|byte| ends_scalar(*byte))?..),
-    }
-}
-
-/// Between values and keys, where commas and colons need no heed.
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, 0..=b' ' | b',' | b':')
-}
-
-fn ends_scalar(byte: u8) -> bool {
-    matches!(byte, 0..=b' ' | b',' | b'}' | b']')
 }

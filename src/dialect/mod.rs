@@ -23,10 +23,12 @@ mod encoding;
 mod eventstream;
 mod marks;
 mod members;
+mod place;
 mod quote;
 mod sniff;
 mod sse;
 mod tally;
+mod trail;
 mod tree;
 
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Where the strings of a JSON text end.
+//! Where the strings and the other plain values of a JSON text end.
 
 use memchr::memchr;
 
@@ -37,6 +37,26 @@ fn find_near_quote(text: &[u8]) -> Option<usize> {
     }
     let passed = words.len().min(NEAR_WORDS) * 8;
     Some(passed + memchr(b'"', text.get(passed..)?)?)
+}
+
+/// What follows a plain value that ends here; nothing for objects, arrays and what a chunk's end cuts.
+pub(super) fn pass_plain(text: &[u8]) -> Option<&[u8]> {
+    let start = text.iter().position(|byte| !is_blank(*byte))?;
+    let value = text.get(start..)?;
+    match value.first()? {
+        b'{' | b'[' | b'}' | b']' => None,
+        b'"' => split_at_quote(value.get(1..)?).map(|(_, rest)| rest),
+        _ => value.get(value.iter().position(|byte| ends_scalar(*byte))?..),
+    }
+}
+
+/// Between values and keys, where commas and colons need no heed.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b',' | b':')
+}
+
+pub(super) fn ends_scalar(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b',' | b'}' | b']')
 }
 
 #[cfg(test)]

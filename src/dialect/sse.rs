@@ -16,6 +16,8 @@ pub(super) enum Piece<'a> {
 /// The longest field name or event name that means anything.
 const NAME_BYTES_MAX: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What nearly all lines begin with.
+const DATA: &[u8] = b"data: ";
 
 #[derive(Default)]
 pub(super) struct Events {
@@ -53,6 +55,11 @@ impl Events {
                 continue;
             }
             let used = match self.line {
+                Line::Name if self.name.is_empty() && bytes.starts_with(DATA) => {
+                    self.begin_value(Kind::Data, &mut found);
+                    self.line = Line::Value(Kind::Data);
+                    DATA.len()
+                }
                 Line::Name => self.read_name(bytes, &mut found),
                 Line::Start(kind) => {
                     self.line = Line::Value(kind);

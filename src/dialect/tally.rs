@@ -114,9 +114,9 @@ impl Tally {
         self.texts += 1;
     }
 
-    /// Whether a stream is complete by its own account.
-    pub fn is_ended(&self) -> bool {
-        self.ended || (self.finished && self.usage().is_reported())
+    /// Whether a stream is complete by its own account, which reports this usage.
+    pub fn is_ended(&self, usage: &Usage) -> bool {
+        self.ended || (self.finished && usage.is_reported())
     }
 
     /// The usage reported so far.

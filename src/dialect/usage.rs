@@ -36,7 +36,7 @@ pub struct Reading {
     pub unread: bool,
 }
 
-/// Listens to the body of one answer, in chunks cut anywhere. It holds a few KiB at most.
+/// Listens to the body of one answer, in chunks cut anywhere. It holds some KiB, and of an odd one 150 KiB at most.
 pub struct Reader {
     /// `None` if there is nothing to listen to, or no more.
     decoder: Option<Decoder<Body>>,
@@ -98,13 +98,13 @@ impl Reader {
             ..Reading::default()
         };
         if let Some(body) = self.decoder.as_mut().and_then(Decoder::inner_mut) {
-            reading.complete = body.finish();
+            let (reported, complete) = body.finish();
+            reading.complete = complete;
             reading.unread |= body.is_corrupt();
             let tally = body.tally();
             reading.model = tally.model.clone();
             reading.error = tally.error;
             reading.output_bytes = tally.output_bytes;
-            let reported = tally.usage();
             if reported.is_reported() {
                 usage = reported;
             }

@@ -4,12 +4,12 @@ use super::context::Context;
 use super::faults::HeadFault;
 use super::intake;
 use super::refusal::Refusal;
-use super::surroundings::Surroundings;
 use super::{fields, text};
 use crate::dialect;
 use crate::provider::origin::is_host_name;
 use crate::provider::place::{Place, Provider};
 use crate::stage::Stages;
+use crate::stage::conduct::Conduct;
 use crate::stage::journal::record::{Asked, Received, Record};
 use crate::stage::route::{Found, RouteError, Target};
 use bytes::Bytes;
@@ -100,10 +100,10 @@ pub fn locate(
 pub async fn read_call(
     session: &mut Session,
     record: &mut Record,
-    surroundings: &Surroundings,
+    conduct: &Conduct,
 ) -> Result<Bytes, Refusal> {
     let began = Instant::now();
-    let body = intake::read_body(session, surroundings.body_bytes_max, surroundings.pause_max);
+    let body = intake::read_body(session, conduct.body_bytes_max, conduct.pause_max);
     let body = body.await;
     record.received.waited = began.elapsed();
     let body = body?;

@@ -6,6 +6,7 @@ use super::dealings::{Dealings, Source};
 use super::exchange::{Exchange, Metering, Verdict};
 use super::failure::Failure;
 use super::faults::FieldFault;
+use super::fields::Put;
 use super::reply::CACHE_STATUS;
 use super::seat::SEAT;
 use super::{fields, judge, wishes};
@@ -338,11 +339,19 @@ pub fn rather_stale(session: &Session, head: &ResponseHeader) -> Result<()> {
     Ok(())
 }
 
+/// Whether the answer comes out of the cache, with a head of our own making.
+pub fn is_kept(session: &Session) -> bool {
+    matches!(
+        session.cache.phase(),
+        CachePhase::Hit | CachePhase::Stale | CachePhase::StaleUpdating
+    )
+}
+
 /// Notes what became of the request as its answer begins, and tells the client.
 ///
 /// # Errors
 /// A field cannot be written.
-pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Result<()> {
+pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut impl Put) -> Result<()> {
     let caching = &mut exchange.caching;
     let Some(question) = &caching.question else {
         return Ok(());
@@ -364,13 +373,13 @@ pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut ResponseHeade
         _ => None,
     };
     if let Some(fresh) = fresh {
-        head.insert_header(TTL, HeaderValue::from(fresh.as_secs()))?;
+        head.put(TTL, HeaderValue::from(fresh.as_secs()))?;
     }
     if caching.outcome == Outcome::Stale {
-        head.insert_header(STALE, HeaderValue::from_static("true"))?;
+        head.put(STALE, HeaderValue::from_static("true"))?;
     }
     if caching.outcome.is_cached() {
-        head.insert_header(CACHE_STATUS, HeaderValue::from_static("HIT"))?;
+        head.put(CACHE_STATUS, HeaderValue::from_static("HIT"))?;
     }
     Ok(())
 }

@@ -31,6 +31,13 @@ pub struct Config {
     pub keepalive: Period,
     /// How long running requests may go on after SIGTERM.
     pub drain: Period,
+    /// How long they may after another process has taken over.
+    pub upgrade_drain: Period,
+    /// Where `tollgate reload` and `tollgate upgrade` find the running process; `None` is the
+    /// system's or the user's own place.
+    pub runtime_dir: Option<PathBuf>,
+    /// Whether the configuration is reloaded when its files change.
+    pub watch: bool,
     /// Who shows it may change things on the admin listener; without one nobody may.
     pub admin_token: Option<Secret>,
     /// PEM file with the certificate authorities to trust for providers, instead of the system's.
@@ -53,6 +60,9 @@ impl Default for Config {
             body_timeout: Period::from_secs(30),
             keepalive: Period::from_secs(60),
             drain: Period::from_secs(30),
+            upgrade_drain: Period::from_secs(15 * 60),
+            runtime_dir: None,
+            watch: false,
             admin_token: None,
             ca_file: None,
         }

@@ -1,8 +1,8 @@
 //! Where clients come in: a connection's protocol, its requests' heads, and its end.
 
-use super::config::Config;
 use super::faults::HeadFault;
 use super::gateway::Gateway;
+use super::lifecycle::{Lifecycle, Phase};
 use super::refusal::Refusal;
 use super::replay::Replay;
 use super::reply::{self, Stamp};
@@ -22,6 +22,7 @@ use pingora_proxy::HttpProxy;
 use pingora_timeout::timeout;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a client that was refused in the middle of its body may go on sending: an answer on a
 /// connection that is closed under unread bytes can be lost (RFC 9112, 9.6).
@@ -33,32 +34,35 @@ const PRIOR_KNOWLEDGE: &[u8; 4] = b"PRI ";
 
 /// Takes connections and tells their protocol.
 pub struct Door {
-    http1: Arc<Porter>,
-    http2: Arc<Porter>,
-    head_timeout: Duration,
+    proxy: Arc<HttpProxy<Gateway>>,
+    stages: Arc<ArcSwap<Stages>>,
+    phases: watch::Receiver<Phase>,
 }
 
 impl Door {
-    pub fn new(proxy: HttpProxy<Gateway>, stages: Arc<ArcSwap<Stages>>, config: &Config) -> Self {
-        let proxy = Arc::new(proxy);
-        let porter = |h2c| {
-            let mut options = HttpServerOptions::default();
-            options.h2c = h2c;
-            options.h2_idle_timeout = Some(config.keepalive.duration());
-            Arc::new(Porter {
-                proxy: proxy.clone(),
-                stages: stages.clone(),
-                options,
-                head_timeout: config.head_timeout.duration(),
-                head_bytes_max: config.max_head.bytes(),
-                keepalive: config.keepalive.duration(),
-            })
-        };
+    pub fn new(
+        proxy: HttpProxy<Gateway>,
+        stages: Arc<ArcSwap<Stages>>,
+        lifecycle: &Lifecycle,
+    ) -> Self {
         Self {
-            http1: porter(false),
-            http2: porter(true),
-            head_timeout: config.head_timeout.duration(),
+            proxy: Arc::new(proxy),
+            stages,
+            phases: lifecycle.phases(),
         }
+    }
+
+    /// One for each connection: what it goes by may be another with the next one.
+    fn porter(&self, h2c: bool) -> Arc<Porter> {
+        let mut options = HttpServerOptions::default();
+        options.h2c = h2c;
+        options.h2_idle_timeout = Some(self.stages.load().conduct.keepalive);
+        Arc::new(Porter {
+            proxy: self.proxy.clone(),
+            stages: self.stages.clone(),
+            phases: self.phases.clone(),
+            options,
+        })
     }
 }
 
@@ -71,22 +75,23 @@ impl ServerApp for Door {
     ) -> Option<Stream> {
         // Under TLS the protocol was agreed on in the handshake.
         if stream.get_ssl_digest().is_some() {
-            return self.http1.process_new(stream, shutdown).await;
+            return self.porter(false).process_new(stream, shutdown).await;
         }
         let mut lead = [0; PRIOR_KNOWLEDGE.len()];
-        let peeked = timeout(self.head_timeout, stream.try_peek(&mut lead)).await;
+        let head_timeout = self.stages.load().conduct.head_timeout;
+        let peeked = timeout(head_timeout, stream.try_peek(&mut lead)).await;
         match peeked {
             Ok(Ok(true)) if lead == *PRIOR_KNOWLEDGE => {
-                self.http2.process_new(stream, shutdown).await
+                self.porter(true).process_new(stream, shutdown).await
             }
-            Ok(Ok(_)) => self.http1.process_new(stream, shutdown).await,
+            Ok(Ok(_)) => self.porter(false).process_new(stream, shutdown).await,
             // Nothing, or too little, was sent.
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
     async fn cleanup(&self) {
-        self.http1.proxy.http_cleanup().await;
+        self.proxy.http_cleanup().await;
     }
 }
 
@@ -94,10 +99,8 @@ impl ServerApp for Door {
 struct Porter {
     proxy: Arc<HttpProxy<Gateway>>,
     stages: Arc<ArcSwap<Stages>>,
+    phases: watch::Receiver<Phase>,
     options: HttpServerOptions,
-    head_timeout: Duration,
-    head_bytes_max: u64,
-    keepalive: Duration,
 }
 
 /// Marks a connection that has already carried a request.
@@ -111,11 +114,12 @@ impl HttpServerApp for Porter {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let reused = session.take_connection_user_context().is_some();
-        if !self.read_head(&mut session, reused, shutdown).await {
+        if !self.read_head(&mut session, reused).await {
             return None;
         }
         let stopping = *shutdown.borrow();
-        session.set_keepalive((!stopping).then_some(self.keepalive.as_secs()));
+        let keepalive = self.stages.load().conduct.keepalive;
+        session.set_keepalive((!stopping).then_some(keepalive.as_secs()));
         session.set_pipelining_enabled(true);
         // Whether an early answer ends the connection is decided where it is given.
         session.set_close_on_response_before_downstream_finish(false);
@@ -136,24 +140,24 @@ impl HttpServerApp for Porter {
 impl Porter {
     /// Reads a request's head. `false` where there is none to serve: the connection was closed or
     /// idle for too long, or the head was refused.
-    async fn read_head(
-        &self,
-        session: &mut ServerSession,
-        reused: bool,
-        shutdown: &ShutdownWatch,
-    ) -> bool {
-        let within = if reused {
-            self.keepalive
-        } else {
-            Duration::ZERO
-        } + self.head_timeout;
-        let mut stop = shutdown.clone();
+    async fn read_head(&self, session: &mut ServerSession, reused: bool) -> bool {
+        let (within, bytes_max) = {
+            let conduct = &self.stages.load().conduct;
+            let idle = if reused {
+                conduct.keepalive
+            } else {
+                Duration::ZERO
+            };
+            (idle + conduct.head_timeout, conduct.head_bytes_max)
+        };
+        let mut phases = self.phases.clone();
         let read = async {
             tokio::select! {
                 biased;
                 read = session.read_request() => read,
-                // Between two requests nothing is lost when the service stops.
-                _ = stop.wait_for(|stopping| *stopping), if reused => Ok(false),
+                // A client that is about to send its next request would lose it, so a draining
+                // process waits for that as long as it may.
+                _ = phases.wait_for(|phase| *phase >= Phase::Closing), if reused => Ok(false),
             }
         };
         let fault = match timeout(within, read).await {
@@ -161,7 +165,7 @@ impl Porter {
             Ok(Ok(true)) => HeadFault::Connect,
             Ok(Ok(false)) => return false,
             Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
-                head_fault(&error, self.head_bytes_max)
+                head_fault(&error, bytes_max)
             }
             Err(_) if !reused => HeadFault::Slow,
             // The client is gone, or an idle connection is over.
@@ -193,7 +197,7 @@ impl Porter {
             record.end = End::ClientGone;
         }
         record.duration = record.arrived.elapsed();
-        self.stages.load().journal.write(record);
+        self.stages.load().journal.write(&record);
         session.shutdown().await;
     }
 }

@@ -38,8 +38,59 @@ const FRAMING: [HeaderName; 8] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// What some servers say of their own connection beside `connection`.
+static OWN_CONNECTION: [HeaderName; 2] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
+
+/// What fields of ours are put on: an answer's head as its provider spelled it, or mere fields, on which that
+/// costs a quarter.
+pub trait Put {
+    fn fields(&self) -> &HeaderMap;
+
+    /// # Errors
+    /// The field cannot be written.
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+
+    /// Beside others of its name.
+    ///
+    /// # Errors
+    /// The field cannot be written.
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+}
+
+impl Put for ResponseHeader {
+    fn fields(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert_header(name, value)
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.append_header(name, value).map(|_| ())
+    }
+}
+
+impl Put for HeaderMap {
+    fn fields(&self) -> &HeaderMap {
+        self
+    }
+
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert(name, value);
+        Ok(())
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.append(name, value);
+        Ok(())
+    }
+}
 
 /// Makes the client's request head the provider's. Pingora has taken the hop-by-hop fields off
 /// (RFC 9110, 7.6.1).
@@ -140,7 +191,7 @@ pub fn to_client(head: &mut ResponseHeader) {
     for name in &nominated {
         head.remove_header(name);
     }
-    for name in ["keep-alive", "proxy-connection"] {
+    for name in &OWN_CONNECTION {
         head.remove_header(name);
     }
 }

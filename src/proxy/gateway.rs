@@ -39,7 +39,7 @@ impl ProxyHttp for Gateway {
             own_answer::preflight(session, context).await;
             return Ok(true);
         }
-        match pipeline::admit(session, context, &self.surroundings).await {
+        match pipeline::admit(session, context).await {
             Ok(()) => Ok(false),
             Err(refusal) => {
                 own_answer::refuse(session, context, &refusal).await;

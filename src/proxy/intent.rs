@@ -3,7 +3,6 @@
 use super::chain::Chain;
 use super::context::Context;
 use super::refusal::Refusal;
-use super::surroundings::Surroundings;
 use super::universal::{self, Universal};
 use super::wishes::Wishes;
 use super::{arrival, intake};
@@ -36,7 +35,6 @@ pub struct Intent {
 pub async fn read(
     session: &mut Session,
     context: &mut Context,
-    surroundings: &Surroundings,
     found: Found,
     terms: &Terms<'_>,
 ) -> Result<Intent, Refusal> {
@@ -48,7 +46,7 @@ pub async fn read(
             if route.place.operation != Operation::Files
                 && intake::is_json(&session.req_header().headers)
             {
-                body = Some(arrival::read_call(session, record, surroundings).await?);
+                body = Some(arrival::read_call(session, record, &stages.conduct).await?);
             } else {
                 intake::give_leave(session).await?;
             }
@@ -72,7 +70,7 @@ pub async fn read(
             })
         }
         Found::Universal(trunk) => {
-            let list = arrival::read_call(session, record, surroundings).await?;
+            let list = arrival::read_call(session, record, &stages.conduct).await?;
             let mut steps = universal::steps(&Universal {
                 body: &list,
                 routes: &stages.routes,

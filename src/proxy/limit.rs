@@ -1,6 +1,7 @@
 //! Between a request and the limits: what they look at, what it may use, and what it used.
 
 use super::faults::BodyFault;
+use super::fields::Put;
 use super::refusal::Refusal;
 use super::switch;
 use crate::base::money::NanoUsd;
@@ -18,7 +19,6 @@ use crate::stage::route::Gateway;
 use bytes::Bytes;
 use http::Method;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
 /// The limit that a request ran into.
@@ -158,12 +158,12 @@ pub fn settle(limits: &Limits, permit: Permit, record: &Record) {
 ///
 /// # Errors
 /// A field cannot be written.
-pub fn tell(admission: &Admission, head: &mut ResponseHeader) -> pingora::Result<()> {
+pub fn tell(admission: &Admission, head: &mut impl Put) -> pingora::Result<()> {
     let mut fields = standing(admission.standing.as_ref());
     fields.extend(field(LIMIT, admission.hit.as_deref()));
     fields.extend(field(MODEL, admission.model.as_deref()));
     for (name, value) in fields {
-        head.insert_header(name, value)?;
+        head.put(name, value)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The path of a request: the only floor that knows Pingora's proxy and its sessions.
 
 pub mod config;
+pub mod certificate;
 pub mod pipeline;
 pub mod gateway;
 mod chain;
@@ -15,6 +16,9 @@ pub mod caching;
 pub mod dealings;
 pub mod failure;
 mod arrival;
+mod buffered;
+pub mod lifecycle;
+pub mod listener;
 pub mod door;
 pub mod gate;
 pub mod seat;

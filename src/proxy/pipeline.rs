@@ -5,6 +5,7 @@ use super::caching::Inquiry;
 use super::context::{Context, Phase};
 use super::exchange::{Exchange, Metering, OpenStream, Verdict};
 use super::failure::Failure;
+use super::fields::Put;
 use super::intent::{self, Intent, Terms};
 use super::own_answer::stamp_of;
 use super::refusal::Refusal;
@@ -19,6 +20,7 @@ use crate::stage::route::Found;
 use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
+use http::response::Parts;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -36,16 +38,12 @@ const COMMIT_MAX: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What a stage found wrong, to be answered by the gateway.
-pub async fn admit(
-    session: &mut Session,
-    context: &mut Context,
-    surroundings: &Surroundings,
-) -> Result<(), Refusal> {
+pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), Refusal> {
     arrival::arrive(session, context);
     let downstream = session.as_downstream_mut();
-    downstream.set_read_timeout(Some(surroundings.pause_max));
-    arrival::check(session, surroundings.head_bytes_max)?;
     let stages = context.stages.clone();
+    downstream.set_read_timeout(Some(stages.conduct.pause_max));
+    arrival::check(session, stages.conduct.head_bytes_max)?;
     let (found, query) = arrival::locate(session, &stages, &mut context.record.asked)?;
 
     let headers = &session.req_header().headers;
@@ -66,7 +64,7 @@ pub async fn admit(
         query: &query,
         wishes: &wishes,
     };
-    let intent = intent::read(session, context, surroundings, found, &terms).await?;
+    let intent = intent::read(session, context, found, &terms).await?;
     let Intent {
         gateway,
         mut steps,
@@ -276,15 +274,31 @@ pub fn answer_head(
     if head.status.is_informational() && head.status != 101 {
         return Ok(());
     }
-    fields::to_client(head);
+    if caching::is_kept(session) {
+        let blank = ResponseHeader::build_no_case(head.status, None)?;
+        let mut parts = Parts::from(std::mem::replace(head, blank));
+        put_own(session, context, &mut parts.headers)?;
+        *head = parts.into();
+    } else {
+        fields::to_client(head);
+        put_own(session, context, head)?;
+    }
+    let answered = &mut context.record.answered;
+    answered.status = Some(head.status.as_u16());
+    answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
+    Ok(())
+}
+
+fn put_own(
+    session: &Session,
+    context: &mut Context,
+    head: &mut impl Put,
+) -> Result<(), Box<Error>> {
     reply::stamp(head, &stamp_of(session, context))?;
     if let Some(exchange) = context.exchange() {
         caching::mark(session, exchange, head)?;
         limit::tell(&exchange.admission, head)?;
     }
-    let answered = &mut context.record.answered;
-    answered.status = Some(head.status.as_u16());
-    answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
     Ok(())
 }
 

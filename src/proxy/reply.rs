@@ -1,6 +1,6 @@
 //! Answers of the gateway's own: refusals in Cloudflare's envelope, and CORS preflights.
 
-use super::fields::EVENT_ID;
+use super::fields::{EVENT_ID, Put};
 use super::limit;
 use super::refusal::Refusal;
 use crate::base::id::RequestId;
@@ -8,8 +8,9 @@ use crate::stage::metadata::faults::Faults;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    ORIGIN, RETRY_AFTER,
 };
 use http::{HeaderName, Method};
 use pingora::Result;
@@ -131,22 +132,24 @@ pub fn is_preflight(head: &RequestHeader) -> bool {
 ///
 /// # Errors
 /// A value cannot be a header field's.
-pub fn stamp(head: &mut ResponseHeader, stamp: &Stamp<'_>) -> Result<()> {
+pub fn stamp(head: &mut impl Put, stamp: &Stamp<'_>) -> Result<()> {
     let id = HeaderValue::from_bytes(&stamp.id.text()).map_err(|_| invalid())?;
-    head.insert_header(EVENT_ID, event_id(stamp, &id))?;
-    head.insert_header(REQUEST_ID, id.clone())?;
-    head.insert_header(LOG_ID, id)?;
-    head.insert_header(STEP, HeaderValue::from(stamp.step))?;
+    head.put(EVENT_ID, event_id(stamp, &id))?;
+    head.put(REQUEST_ID, id.clone())?;
+    head.put(LOG_ID, id)?;
+    head.put(STEP, HeaderValue::from(stamp.step))?;
     if stamp.attempts > 0 {
-        head.insert_header(ATTEMPTS, HeaderValue::from(stamp.attempts))?;
+        head.put(ATTEMPTS, HeaderValue::from(stamp.attempts))?;
     }
-    head.insert_header(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
+    head.put(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
     if let Some(faults) = stamp.metadata_faults.filter(|faults| !faults.is_empty()) {
-        head.append_header(WARNING, faults.to_string())?;
+        let faults = HeaderValue::try_from(faults.to_string()).map_err(|_| invalid())?;
+        head.add(WARNING, faults)?;
     }
-    if stamp.cross_origin && !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
-        head.insert_header("access-control-expose-headers", "*")?;
+    if stamp.cross_origin && !head.fields().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let any = HeaderValue::from_static("*");
+        head.put(ACCESS_CONTROL_ALLOW_ORIGIN, any.clone())?;
+        head.put(ACCESS_CONTROL_EXPOSE_HEADERS, any)?;
     }
     Ok(())
 }

@@ -89,7 +89,7 @@ fn close(context: &mut Context) {
         limit::settle(&context.stages.limits, admission.permit, &context.record);
     }
     context.phase = Phase::Settled;
-    let mut record = context.record.take();
+    let record = &mut context.record;
     record.duration = record.arrived.elapsed();
     let journal = &context.stages.journal;
     // Whoever waits for the last request to end then finds its record written.

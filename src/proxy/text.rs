@@ -31,5 +31,8 @@ pub fn cut(text: &str, chars_max: usize) -> String {
 /// A header field, cut; what is not UTF-8 is replaced.
 pub fn field(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?;
-    Some(cut(&String::from_utf8_lossy(value.as_bytes()), CHARS_MAX))
+    match value.to_str() {
+        Ok(text) => Some(cut(text, CHARS_MAX)),
+        Err(_) => Some(cut(&String::from_utf8_lossy(value.as_bytes()), CHARS_MAX)),
+    }
 }

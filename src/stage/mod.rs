@@ -1,5 +1,6 @@
 //! Decisions about one call, in the order in which they are made.
 
+pub mod conduct;
 pub mod route;
 pub mod metadata;
 pub mod auth;
@@ -11,6 +12,7 @@ pub mod journal;
 
 use auth::Auth;
 use cache::Cache;
+use conduct::Conduct;
 use journal::Journal;
 use limit::Limits;
 use metadata::MetadataRules;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 /// All stages, built from one configuration. A request keeps the set that it began with.
 pub struct Stages {
+    pub conduct: Conduct,
     pub routes: Routes,
     pub metadata: MetadataRules,
     pub auth: Auth,
@@ -30,5 +33,5 @@ pub struct Stages {
     pub cache: Cache,
     pub pools: Arc<Pools>,
     pub meter: Meter,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
 }

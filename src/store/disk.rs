@@ -5,7 +5,7 @@
 //! power cut or a bad disk leaves behind does not pass its checksum, and is removed. A file's time of
 //! modification is the moment at which its entry is of no use any more.
 //!
-//! Everything here waits for the disk: it is to be called where waiting is allowed.
+//! Nearly everything here waits for the disk: it is to be called where waiting is allowed.
 
 use super::entry::{Entry, Key};
 use super::health::Health;
@@ -13,13 +13,14 @@ use crate::base::clock::Moment;
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock, fstat, openat2};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 const BLOCK_BYTES: u64 = 4096;
@@ -32,6 +33,8 @@ const WRITING_MAX: Duration = Duration::from_secs(60);
 const DATING_MAX: Duration = Duration::from_secs(5);
 /// What a file may be longer than the largest entry: head, label and lead.
 const ROOM_BYTES: u64 = 1 << 20;
+/// What is copied out of the system's memory at once takes a fraction of a millisecond.
+const READ_NOW_BYTES_MAX: usize = 2 << 20;
 const UNFINISHED: &str = "unfinished";
 
 /// A directory of entries.
@@ -42,6 +45,8 @@ pub struct Disk {
     files: Cache<Key, u32, Blocks, DefaultHashBuilder, Evicted>,
     pub health: Health,
     count: AtomicU64,
+    /// Whether the file system can tell what it has in memory.
+    reads_now: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -82,6 +87,7 @@ impl Disk {
             entry_bytes_max,
             health: Health::default(),
             count: AtomicU64::new(0),
+            reads_now: AtomicBool::new(true),
         };
         if let Err(fault) = disk.make_folder(&disk.root.join(UNFINISHED)) {
             disk.health.failed(&disk.root, &fault);
@@ -92,17 +98,39 @@ impl Disk {
     /// The entry of a key. A damaged one is removed.
     pub fn read(&self, key: &Key) -> Option<Entry> {
         let path = self.path(key);
-        let bytes = match self.read_file(&path) {
-            Ok(bytes) => bytes,
+        match self.read_file(&path) {
+            Ok(bytes) => self.take(key, &path, bytes),
             Err(fault) if fault.kind() == ErrorKind::NotFound => {
                 self.files.remove(key);
-                return None;
+                None
             }
             Err(fault) => {
                 self.health.failed(&path, &fault);
+                None
+            }
+        }
+    }
+
+    /// The same without waiting: `None` also where the system does not have the whole file in memory,
+    /// and where something would have to be removed.
+    pub fn read_now(&self, key: &Key) -> Option<Entry> {
+        if !self.reads_now.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.files.get(key)?;
+        let bytes = match read_cached(&self.path(key)) {
+            Ok(bytes) => bytes?,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                // Nor will it the next time.
+                self.reads_now.store(false, Ordering::Relaxed);
                 return None;
             }
+            Err(_) => return None,
         };
+        Entry::read(bytes, key, Moment::now()).ok()
+    }
+
+    fn take(&self, key: &Key, path: &Path, bytes: Bytes) -> Option<Entry> {
         let length = bytes.len() as u64;
         match Entry::read(bytes, key, Moment::now()) {
             Ok(entry) => {
@@ -270,6 +298,27 @@ impl Disk {
         let (second, _) = rest.split_at_checked(2).unwrap_or_default();
         self.root.join(first).join(second).join(&name)
     }
+}
+
+/// A file that is in memory already; `None` where it is too large for that.
+///
+/// # Errors
+/// Some of it would have to be waited for, or the system cannot tell.
+fn read_cached(path: &Path) -> rustix::io::Result<Option<Bytes>> {
+    // Without NOATIME each reading would be noted in the file system: a file is modified in the
+    // future, when its entry ends.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOATIME;
+    let file = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED)?;
+    let length = usize::try_from(fstat(&file)?.st_size).unwrap_or(usize::MAX);
+    if length > READ_NOW_BYTES_MAX {
+        return Ok(None);
+    }
+    // One byte more than it has shows that it has grown.
+    let mut bytes = vec![0; length + 1];
+    let parts = &mut [IoSliceMut::new(&mut bytes)];
+    let read = preadv2(&file, parts, 0, ReadWriteFlags::NOWAIT)?;
+    bytes.truncate(read);
+    Ok((read == length).then(|| bytes.into()))
 }
 
 fn list(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {

@@ -2,7 +2,7 @@
 
 use crate::base::clock::Moment;
 use bytes::{Bytes, BytesMut};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What every file begins with; the last byte is the form's version.
@@ -25,7 +25,18 @@ impl Key {
 /// As 64 hexadecimal digits.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digit = |half: u8| {
+            char::from(if half < 10 {
+                b'0' + half
+            } else {
+                b'a' - 10 + half
+            })
+        };
+        let mut bytes = self.0.iter();
+        bytes.try_for_each(|byte| {
+            f.write_char(digit(byte >> 4))?;
+            f.write_char(digit(byte & 15))
+        })
     }
 }
 

@@ -44,6 +44,10 @@ impl Shelf {
             return Some(entry);
         }
         let back = self.disk.as_ref()?;
+        if let Some(entry) = back.disk.read_now(key) {
+            self.memory.put(entry.clone());
+            return Some(entry);
+        }
         let _permit = back.reads.acquire().await.ok()?;
         let (disk, key) = (back.disk.clone(), *key);
         let entry = spawn_blocking(move || disk.read(&key)).await.ok()??;

@@ -110,7 +110,7 @@ fn proxy_is_built_on_pingora() {
         rule,
         &[
             ("src/proxy/gateway.rs", "use pingora::proxy::Session;"),
-            ("src/app/run.rs", "use pingora::server::Server;"),
+            ("src/app/daemon/run.rs", "use pingora::server::Server;"),
         ],
         &[],
     );

@@ -4,9 +4,9 @@ use crate::fault::{Fault, check, keep};
 use crate::mentions::mentions;
 use crate::tree::Tree;
 
-/// The stages in the order a call meets them.
-const STEPS: [&str; 9] = [
-    "route", "metadata", "auth", "limit", "guard", "cache", "plan", "meter", "journal",
+/// The stages in the order a call meets them; the first holds for all calls alike.
+const STEPS: [&str; 10] = [
+    "conduct", "route", "metadata", "auth", "limit", "guard", "cache", "plan", "meter", "journal",
 ];
 
 fn step(stage: &str) -> Option<usize> {

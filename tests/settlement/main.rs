@@ -49,7 +49,7 @@ fn run(gateway: &Gateway, number: usize, case: &Case) -> Option<support::client:
         case.way.streams()
     );
     let patience = match case.way {
-        Way::Hang => "100",
+        Way::Hang => "1000",
         Way::Refused => "soon",
         _ => "10000",
     };

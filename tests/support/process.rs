@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The binary under test; `TOLLGATE_BIN` names it where tests run on another machine than the one that built them.
+pub fn binary() -> PathBuf {
+    let built = env!("CARGO_BIN_EXE_tollgate");
+    std::env::var_os("TOLLGATE_BIN").map_or_else(|| built.into(), PathBuf::from)
+}
+
 /// A directory of its own for each child, gone with it.
 pub struct Scratch(PathBuf);
 
@@ -39,9 +45,11 @@ pub struct Process {
 impl Process {
     pub fn start(arguments: &[&str], scratch: Scratch) -> Self {
         let output = |name| File::create(scratch.join(name)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        let child = Command::new(binary())
             .args(arguments)
             .env_remove("RUST_LOG")
+            // Each daemon in a place of its own, whoever runs the tests.
+            .env("RUNTIME_DIRECTORY", scratch.join("runtime"))
             .stdin(Stdio::null())
             .stdout(output("stdout"))
             .stderr(output("stderr"))

@@ -41,6 +41,8 @@ impl Children {
         let notes = folder.join(format!("{name}.err"));
         let process = Command::new(program)
             .args(arguments)
+            // Not where a daemon that is in earnest is looked for.
+            .env("RUNTIME_DIRECTORY", folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&notes)?)

@@ -3,15 +3,10 @@
 use crate::config::Config;
 use crate::config::findings::{Findings, Spot};
 use crate::config::place::Path;
+use crate::proxy::certificate::{self, CertificateError, Part, PemError};
 use crate::proxy::config::Tls;
 use crate::stage::journal;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::io::Read;
 use std::path::Path as FilePath;
-
-/// The largest PEM file that is read; a system's whole bundle of authorities has some 250 KiB.
-const PEM_BYTES_MAX: u64 = 4 << 20;
 
 pub fn check(config: &Config, findings: &mut Findings<'_>) {
     let server = Path::top().key("server");
@@ -21,8 +16,9 @@ pub fn check(config: &Config, findings: &mut Findings<'_>) {
         }
     }
     if let Some(file) = &config.server.ca_file
-        && let Err(flaw) = read_certificates(file)
+        && let Err(error) = certificate::read_certificates(file)
     {
+        let flaw = flaw_of_pem(&error);
         findings.add(&server.key("ca_file"), Spot::Value, flaw.what, flaw.fix);
     }
     if let journal::config::Config::File(file) = &config.log
@@ -50,90 +46,51 @@ fn flaw(what: impl Into<String>, fix: &'static str) -> Flaw {
 }
 
 fn check_tls(tls: &Tls, path: &Path, findings: &mut Findings<'_>) {
-    let certificates = read_certificates(&tls.cert);
-    let key = read_key(&tls.key);
-    for (name, flaw) in [
-        ("cert", certificates.as_ref().err()),
-        ("key", key.as_ref().err()),
-    ] {
-        if let Some(flaw) = flaw {
-            findings.add(&path.key(name), Spot::Value, flaw.what.as_str(), flaw.fix);
+    // Both files are looked at, so that both mistakes are told at once.
+    let key = certificate::read_key(&tls.key).err();
+    let error = match (certificate::read(tls), key) {
+        (Err(CertificateError::Cert(cert)), Some(key)) => {
+            let flaw = flaw_of_pem(&key);
+            findings.add(&path.key("key"), Spot::Value, flaw.what, flaw.fix);
+            CertificateError::Cert(cert)
         }
-    }
-    let (Ok(certificates), Ok(key)) = (certificates, key) else {
-        return;
+        (Err(error), _) => error,
+        (Ok(_), _) => return,
     };
-    let provider = rustls::crypto::ring::default_provider();
-    let Err(error) = rustls::sign::CertifiedKey::from_der(certificates, key, &provider) else {
-        return;
+    let name = match error.part() {
+        Part::Cert => "cert",
+        Part::Key => "key",
     };
-    let (name, flaw) = match error {
-        rustls::Error::InconsistentKeys(_) => (
-            "key",
-            flaw(
-                "the key does not belong to the certificate",
-                "name the key that the certificate was made for",
-            ),
+    let flaw = match &error {
+        CertificateError::Cert(pem) | CertificateError::Key(pem) => flaw_of_pem(pem),
+        CertificateError::Mismatch => flaw(
+            error.to_string(),
+            "name the key that the certificate was made for",
         ),
-        rustls::Error::InvalidCertificate(_) => (
-            "cert",
-            flaw(
-                "the first certificate cannot be read",
-                "name a PEM file with an X.509 certificate, the server's own first",
-            ),
+        CertificateError::Unreadable => flaw(
+            error.to_string(),
+            "name a PEM file with an X.509 certificate, the server's own first",
         ),
-        _ => (
-            "key",
-            flaw(
-                "the key is of a kind that cannot be used",
-                "use an ECDSA P-256, Ed25519 or RSA key of at least 2048 bits",
-            ),
+        CertificateError::Kind => flaw(
+            error.to_string(),
+            "use an ECDSA P-256, Ed25519 or RSA key of at least 2048 bits",
         ),
     };
     findings.add(&path.key(name), Spot::Value, flaw.what, flaw.fix);
 }
 
-fn read_certificates(file: &FilePath) -> Result<Vec<CertificateDer<'static>>, Flaw> {
-    let pem = read(file)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(flaw(
-            "the file holds no certificate",
-            "name a PEM file with a part that begins -----BEGIN CERTIFICATE-----",
-        )),
-    }
-}
-
-fn read_key(file: &FilePath) -> Result<PrivateKeyDer<'static>, Flaw> {
-    let pem = zeroize::Zeroizing::new(read(file)?);
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-        flaw(
-            "the file holds no private key, or one that is encrypted",
-            "name a PEM file with a part that begins -----BEGIN PRIVATE KEY-----",
-        )
-    })
-}
-
-fn read(path: &FilePath) -> Result<Vec<u8>, Flaw> {
-    let told = |error: std::io::Error| {
-        flaw(
-            format!("the file cannot be read: {}", error.kind()),
-            "name a file that exists and that tollgate's user may read; a relative path starts at the config file's folder",
-        )
+fn flaw_of_pem(error: &PemError) -> Flaw {
+    let fix = match error {
+        PemError::Io(_) => {
+            "name a file that exists and that tollgate's user may read; a relative path starts at the config file's folder"
+        }
+        PemError::NotFile => "name a plain file, not a folder or a device",
+        PemError::NoCertificate => {
+            "name a PEM file with a part that begins -----BEGIN CERTIFICATE-----"
+        }
+        PemError::NoKey => "name a PEM file with a part that begins -----BEGIN PRIVATE KEY-----",
     };
-    if !std::fs::metadata(path).map_err(told)?.is_file() {
-        return Err(flaw(
-            "this is not a file",
-            "name a plain file, not a folder or a device",
-        ));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(told)?;
-    file.take(PEM_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(told)?;
-    Ok(bytes)
+    flaw(error.to_string(), fix)
 }
 
 /// Whether the log could be opened for writing, found out without creating it.

@@ -5,7 +5,6 @@ use super::rates::Rates;
 use crate::base::money::NanoUsd;
 use crate::llm::usage::Usage;
 use jiff::civil::Date;
-use serde::Serialize;
 
 /// How urgent a request was, as the provider served it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +35,7 @@ pub struct Facts {
 }
 
 /// Where a price comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PriceSource {
     /// The price book that tollgate brings along.
     Book,
@@ -49,6 +47,19 @@ pub enum PriceSource {
     Provider,
     #[default]
     Unknown,
+}
+
+impl PriceSource {
+    /// As it stands in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Book => "book",
+            Self::Config => "config",
+            Self::Request => "request",
+            Self::Provider => "provider",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What a model costs.

@@ -11,14 +11,14 @@ use http::header::{AUTHORIZATION, HeaderName};
 use std::sync::Arc;
 
 /// Fields of providers that choose among answers to one body.
-const CHOOSING: [&str; 7] = [
-    "anthropic-beta",
-    "anthropic-version",
-    "openai-beta",
-    "openai-organization",
-    "openai-project",
-    "x-goog-user-project",
-    "x-amzn-bedrock-guardrailidentifier",
+static CHOOSING: [HeaderName; 7] = [
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("x-goog-user-project"),
+    HeaderName::from_static("x-amzn-bedrock-guardrailidentifier"),
 ];
 
 /// All that a key is made of.
@@ -42,10 +42,12 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn fields(&self, name: &str, mut hear: impl FnMut(&[u8])) {
+    /// The name and the value of each field of that name.
+    fn frame_fields(&self, name: &HeaderName, framed: &mut Framed) {
         for headers in self.headers.iter().flatten() {
-            let values = headers.get_all(name).iter();
-            values.for_each(|value| hear(value.as_bytes()));
+            for value in headers.get_all(name) {
+                framed.part(name.as_str().as_bytes()).part(value.as_bytes());
+            }
         }
     }
 }
@@ -87,17 +89,17 @@ impl Keys {
         let mut framed = self.framed("question");
         framed.part(parts.account.as_bytes());
         framed.part(parts.gateway.as_bytes());
-        framed.part(&self.partition(parts, &rule.partition));
+        partition(&mut framed, parts, &rule.partition);
         framed.part(&[u8::from(parts.stream)]);
         framed.part(parts.provider.as_bytes());
-        framed.part(parts.place.origin.to_string().as_bytes());
+        let origin = &parts.place.origin;
+        framed.part(&[u8::from(origin.tls)]);
+        framed.part(origin.authority().as_bytes());
         framed.part(parts.place.path.as_bytes());
         framed.part(parts.query.as_bytes());
         framed.part(parts.model.unwrap_or_default().as_bytes());
-        for name in CHOOSING {
-            parts.fields(name, |value| {
-                framed.part(name.as_bytes()).part(value);
-            });
+        for name in &CHOOSING {
+            parts.frame_fields(name, &mut framed);
         }
         let digest = rule
             .canonical
@@ -115,36 +117,38 @@ impl Keys {
         let mut framed = self.framed("name");
         framed.part(parts.account.as_bytes());
         framed.part(parts.gateway.as_bytes());
-        framed.part(&self.partition(parts, &rule.partition));
+        partition(&mut framed, parts, &rule.partition);
         framed.part(&[u8::from(parts.stream)]);
         framed.part(name);
         Key(framed.end())
     }
+}
 
-    /// Those whom answers are shared with.
-    fn partition(&self, parts: &Parts<'_>, partition: &Partition) -> [u8; Key::BYTES] {
-        match partition {
-            Partition::Gateway => self.framed("gateway").end(),
-            Partition::Metadata(name) => match parts.metadata.get(name) {
-                Some(value) => {
-                    let mut framed = self.framed("metadata");
-                    framed.part(name.as_bytes());
-                    framed.part(value.text().as_bytes()).end()
-                }
-                None => self.partition(parts, &Partition::Key),
-            },
-            Partition::Key => {
-                let mut framed = self.framed("credentials");
-                let names = [&GATEWAY_FIELD, &AUTHORIZATION];
-                for name in names.into_iter().chain(parts.key_fields) {
-                    parts.fields(name.as_str(), |value| {
-                        framed.part(name.as_str().as_bytes()).part(value);
-                    });
-                }
-                // Some providers take a key in the query.
-                framed.part(parts.query.as_bytes());
-                framed.end()
+/// Those whom answers are shared with.
+fn partition(framed: &mut Framed, parts: &Parts<'_>, rule: &Partition) {
+    match rule {
+        Partition::Gateway => {
+            framed.part(b"gateway");
+        }
+        Partition::Metadata(name) => match parts.metadata.get(name) {
+            Some(value) => {
+                framed.part(b"metadata").part(name.as_bytes());
+                framed.part(value.text().as_bytes());
             }
+            None => partition(framed, parts, &Partition::Key),
+        },
+        Partition::Key => {
+            framed.part(b"credentials");
+            for name in [&GATEWAY_FIELD, &AUTHORIZATION]
+                .into_iter()
+                .chain(parts.key_fields)
+            {
+                parts.frame_fields(name, framed);
+            }
+            // No name is empty: the list ends here.
+            framed.part(b"");
+            // Some providers take a key in the query.
+            framed.part(parts.query.as_bytes());
         }
     }
 }

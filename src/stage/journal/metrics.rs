@@ -1,10 +1,12 @@
 //! What Prometheus scrapes: counters and histograms of all requests, in base units.
 
 use super::counts::Counts;
+use super::process::Process;
 use super::record::Record;
 use super::spending::Spending;
 use crate::stage::cache::archive::CacheStore;
 use crate::stage::plan::pools::Health;
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -87,6 +89,14 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Shows one more instrument, of whoever keeps it.
+    ///
+    /// # Errors
+    /// There is one of its name.
+    pub fn show(&self, instrument: Box<dyn Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(instrument)
+    }
+
     fn register(&self) -> Result<(), prometheus::Error> {
         let build_info = IntGaugeVec::new(
             Opts::new("tollgate_build_info", "Always 1; the version is a label."),
@@ -96,6 +106,7 @@ impl Metrics {
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         self.registry.register(Box::new(build_info))?;
+        self.registry.register(Box::new(Process::new()?))?;
         self.registry.register(Box::new(self.duration.clone()))?;
         self.registry.register(Box::new(self.first_token.clone()))?;
         self.registry.register(Box::new(self.overhead.clone()))?;
@@ -114,6 +125,11 @@ impl Metrics {
         self.health.refresh();
         self.spending.savings.take_stock(store);
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Tells of no budget any more, until it is told anew: some may be gone.
+    pub fn forget_budgets(&self) {
+        self.counts.budget_used.reset();
     }
 
     /// Tells how much of a budget is used, from 0 on.

@@ -2,11 +2,15 @@
 
 pub mod config;
 mod counts;
+mod line;
 pub mod metrics;
 pub mod record;
 mod sink;
 mod spending;
 mod savings;
+mod process;
+
+pub use sink::Tail;
 
 use config::Config;
 use metrics::Metrics;
@@ -14,7 +18,7 @@ use record::Record;
 use sink::{Output, Sink};
 use std::sync::Arc;
 
-/// Where every request's record goes, once.
+/// Where every request's record goes, once. With it ends its log, as soon as all is written.
 pub struct Journal {
     pub metrics: Arc<Metrics>,
     sink: Option<Sink>,
@@ -39,8 +43,8 @@ impl Journal {
     }
 
     /// Takes a finished record. Never blocks: what the log cannot take is counted as dropped.
-    pub fn write(&self, record: Record) {
-        self.metrics.observe(&record);
+    pub fn write(&self, record: &Record) {
+        self.metrics.observe(record);
         if let Some(sink) = &self.sink {
             sink.push(record);
         }
@@ -53,10 +57,8 @@ impl Journal {
         }
     }
 
-    /// Writes out what is queued; waits for it at most a few seconds.
-    pub fn flush(&self) {
-        if let Some(sink) = &self.sink {
-            sink.close();
-        }
+    /// The log's end, which outlives the journal; `None` where there is no log.
+    pub fn tail(&self) -> Option<Tail> {
+        self.sink.as_ref().map(Sink::tail)
     }
 }

@@ -1,5 +1,6 @@
 //! The record of one request, as it stands in the log.
 
+use super::line::Object;
 use crate::base::clock::{self, Moment};
 use crate::base::id::RequestId;
 use crate::base::money::NanoUsd;
@@ -10,7 +11,6 @@ use crate::stage::cache::Outcome;
 use crate::stage::metadata::faults::Faults;
 use crate::stage::meter::Bill;
 use http::Method;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,19 +134,9 @@ pub struct Record {
 
 impl Record {
     pub fn begin() -> Self {
-        Self::of(RequestId::mint(), Moment::now())
-    }
-
-    /// Hands the record over; what stays behind is empty.
-    pub fn take(&mut self) -> Self {
-        let empty = Self::of(self.id, self.arrived);
-        std::mem::replace(self, empty)
-    }
-
-    fn of(id: RequestId, arrived: Moment) -> Self {
         Self {
-            id,
-            arrived,
+            id: RequestId::mint(),
+            arrived: Moment::now(),
             received: Received::default(),
             asked: Asked::default(),
             answered: Answered::default(),
@@ -188,94 +178,125 @@ impl Record {
     }
 }
 
-/// Milliseconds with microseconds behind the point.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-impl Serialize for AttemptRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("provider", &*self.provider)?;
-        map.serialize_entry("model", &self.model)?;
-        map.serialize_entry("status", &self.status)?;
-        map.serialize_entry("error", &self.error)?;
-        map.serialize_entry("started", &milliseconds(self.started))?;
-        map.serialize_entry("duration", &milliseconds(self.duration))?;
-        serialize_bill::<S>(&mut map, self.bill.as_ref())?;
-        map.end()
+impl AttemptRecord {
+    fn write(&self, line: &mut Vec<u8>) {
+        let mut object = Object::open(line);
+        object.text("provider", &*self.provider);
+        object.text("model", self.model.as_deref());
+        object.number("status", self.status.map(u64::from));
+        object.text("error", self.error.as_deref());
+        object.duration("started", self.started);
+        object.duration("duration", self.duration);
+        write_bill(&mut object, self.bill.as_ref());
+        object.close();
     }
 }
 
 /// Tokens and cost by Cloudflare's names and, for the parts, our own.
-fn serialize_bill<S: Serializer>(
-    map: &mut S::SerializeMap,
-    bill: Option<&Bill>,
-) -> Result<(), S::Error> {
+fn write_bill(object: &mut Object<'_>, bill: Option<&Bill>) {
     let usage = bill.map(|bill| bill.usage).unwrap_or_default();
-    map.serialize_entry("tokens_in", &usage.input)?;
-    map.serialize_entry("tokens_out", &usage.output)?;
-    map.serialize_entry("tokens_cached_in", &usage.cached_input)?;
-    map.serialize_entry("tokens_cache_write", &usage.cache_write)?;
-    map.serialize_entry("tokens_reasoning", &usage.reasoning)?;
-    map.serialize_entry("tokens_audio_in", &usage.audio_input)?;
-    map.serialize_entry("tokens_audio_out", &usage.audio_output)?;
+    object.number("tokens_in", usage.input);
+    object.number("tokens_out", usage.output);
+    object.number("tokens_cached_in", usage.cached_input);
+    object.number("tokens_cache_write", usage.cache_write);
+    object.number("tokens_reasoning", usage.reasoning);
+    object.number("tokens_audio_in", usage.audio_input);
+    object.number("tokens_audio_out", usage.audio_output);
     let source = bill.map_or("none", |bill| bill.usage_source.name());
-    map.serialize_entry("usage_source", source)?;
-    map.serialize_entry("cost", &bill.and_then(|bill| bill.cost))
+    object.text("usage_source", source);
+    write_money(object, "cost", bill.and_then(|bill| bill.cost));
 }
 
-impl Serialize for Record {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// A number of all its digits; a float would be shown as `4.2e-7`.
+fn write_money(object: &mut Object<'_>, name: &'static str, money: Option<NanoUsd>) {
+    match money {
+        Some(money) => object.shown(name, "", money),
+        None => object.text(name, None),
+    }
+}
+
+impl Record {
+    /// The record as a line of the log, with its line feed.
+    pub fn write(&self, line: &mut Vec<u8>) {
+        let mut object = Object::open(line);
+        self.write_asked(&mut object);
+        self.write_answered(&mut object);
+        let bill = self.bill();
+        let cached = self.cache.outcome.is_cached();
+        let shown = bill.or_else(|| cached.then(Bill::free));
+        write_bill(&mut object, shown.as_ref());
+        let price = bill.map(|bill| bill.price_source);
+        object.text("price_source", price.map(PriceSource::name));
+        object.flag("custom_cost", price == Some(PriceSource::Request));
+        self.write_end(&mut object);
+        object.close();
+        line.push(b'\n');
+    }
+
+    fn write_asked(&self, object: &mut Object<'_>) {
+        let Self {
+            received, asked, ..
+        } = self;
+        object.plain("id", &self.id.text());
+        object.text("created_at", &*clock::rfc3339(self.arrived.wall));
+        object.text("account", asked.account.as_deref());
+        object.text("gateway", asked.gateway.as_deref());
+        object.text("provider", asked.provider.as_deref());
+        object.text("model", asked.model.as_deref());
+        object.text("model_type", asked.operation.map(Operation::name));
+        object.text("path", &*received.path);
+        let method = received.method.as_ref().map(Method::as_str);
+        let method = method.map(|method| method.get(..METHOD_BYTES_MAX).unwrap_or(method));
+        object.text("method", method);
+    }
+
+    fn write_answered(&self, object: &mut Object<'_>) {
+        let cache = &self.cache;
+        object.number("status_code", self.answered.status.map(u64::from));
+        object.flag("success", self.success());
+        object.flag("cached", cache.outcome.is_cached());
+        object.text("cache", cache.outcome.name());
+        write_money(object, "saved", cache.saved);
+        object.flag("stream", self.asked.stream);
+        object.duration("duration", self.duration);
+        object.duration("ttft", self.ttft());
+    }
+
+    fn write_end(&self, object: &mut Object<'_>) {
         let Self {
             received,
             asked,
             answered,
             ..
         } = self;
-        let id = self.id.to_string();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &id)?;
-        map.serialize_entry("created_at", &clock::rfc3339(self.arrived.wall))?;
-        map.serialize_entry("account", &asked.account)?;
-        map.serialize_entry("gateway", &asked.gateway.as_deref())?;
-        map.serialize_entry("provider", &asked.provider.as_deref())?;
-        map.serialize_entry("model", &asked.model)?;
-        map.serialize_entry("model_type", &asked.operation.map(Operation::name))?;
-        map.serialize_entry("path", &received.path)?;
-        let method = received.method.as_ref().map(Method::as_str);
-        let method = method.map(|method| method.get(..METHOD_BYTES_MAX).unwrap_or(method));
-        map.serialize_entry("method", &method)?;
-        map.serialize_entry("status_code", &answered.status)?;
-        map.serialize_entry("success", &self.success())?;
-        map.serialize_entry("cached", &self.cache.outcome.is_cached())?;
-        map.serialize_entry("cache", self.cache.outcome.name())?;
-        map.serialize_entry("saved", &self.cache.saved)?;
-        map.serialize_entry("stream", &asked.stream)?;
-        map.serialize_entry("duration", &milliseconds(self.duration))?;
-        map.serialize_entry("ttft", &self.ttft().map(milliseconds))?;
-        let cached = self.cache.outcome.is_cached();
-        let bill = self.bill().or_else(|| cached.then(Bill::free));
-        serialize_bill::<S>(&mut map, bill.as_ref())?;
-        let price = self.bill().map(|bill| bill.price_source);
-        map.serialize_entry("price_source", &price)?;
-        map.serialize_entry("custom_cost", &(price == Some(PriceSource::Request)))?;
-        map.serialize_entry("end", self.end.name())?;
-        map.serialize_entry("refusal", &answered.refusal)?;
-        map.serialize_entry("limit", &answered.limit.as_deref())?;
-        map.serialize_entry("key", &asked.key.as_deref())?;
-        map.serialize_entry("step", &answered.step)?;
-        let event_id = asked.event_id.as_deref().unwrap_or(&id);
-        map.serialize_entry("event_id", event_id)?;
+        object.text("end", self.end.name());
+        object.text("refusal", answered.refusal.as_deref());
+        object.text("limit", answered.limit.as_deref());
+        object.text("key", asked.key.as_deref());
+        object.number("step", answered.step as u64);
+        match &asked.event_id {
+            Some(event_id) => object.text("event_id", &**event_id),
+            None => object.plain("event_id", &self.id.text()),
+        }
         let metadata = Some(&asked.metadata).filter(|metadata| !metadata.is_empty());
-        map.serialize_entry("metadata", &metadata)?;
-        map.serialize_entry("request_content_type", &received.content_type)?;
-        map.serialize_entry("response_content_type", &answered.content_type)?;
-        map.serialize_entry("bytes_in", &received.bytes)?;
-        map.serialize_entry("bytes_out", &answered.bytes)?;
-        map.serialize_entry("client", &received.client)?;
-        map.serialize_entry("user_agent", &received.user_agent)?;
-        map.serialize_entry("attempts", &self.attempts)?;
-        map.end()
+        object.json("metadata", &metadata);
+        object.text("request_content_type", received.content_type.as_deref());
+        object.text("response_content_type", answered.content_type.as_deref());
+        object.number("bytes_in", received.bytes);
+        object.number("bytes_out", answered.bytes);
+        match received.client {
+            Some(client) => object.shown("client", "\"", client),
+            None => object.text("client", None),
+        }
+        object.text("user_agent", received.user_agent.as_deref());
+        let line = object.member("attempts");
+        line.push(b'[');
+        for (place, attempt) in self.attempts.iter().enumerate() {
+            if place > 0 {
+                line.push(b',');
+            }
+            attempt.write(line);
+        }
+        line.push(b']');
     }
 }

@@ -2,6 +2,9 @@
 
 use super::metrics::Metrics;
 use super::record::Record;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -11,33 +14,62 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Records that may wait; what comes beyond is dropped and counted.
+/// Records that may wait, and their bytes; what comes beyond is dropped and counted.
 const QUEUE_MAX: usize = 16 * 1024;
+const QUEUE_BYTES_MAX: usize = 32 << 20;
+/// So many bytes are written at once, while they are still in the processor's cache.
+const BURST_BYTES: usize = 64 << 10;
 /// How long records gather before they are written together.
 const GATHER: Duration = Duration::from_millis(25);
 /// Between two tries while the output fails.
 const RETRY: Duration = Duration::from_millis(500);
 /// Bytes that may wait for an output that fails; while they wait the queue fills up behind them.
 const PENDING_BYTES_MAX: usize = 1 << 20;
+/// How long another process may write, and the pause between two looks whether it does.
+const LOCK_MAX: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 /// How long a closing log may take.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
-/// The queue's near end.
+/// The queue's near end. With it the writer ends, once it has written everything.
 pub struct Sink {
+    tail: Tail,
+}
+
+/// A log that is written, and perhaps about to end.
+#[derive(Clone)]
+pub struct Tail {
     shared: Arc<Shared>,
-    writer: JoinHandle<()>,
-    thread: thread::Thread,
+    writer: Arc<JoinHandle<()>>,
 }
 
 struct Shared {
-    queue: Mutex<Vec<Record>>,
+    queue: Mutex<Queue>,
     metrics: Arc<Metrics>,
     reopen: AtomicBool,
+    /// Nobody writes any more.
     closing: AtomicBool,
+    /// The process ends: what the output does not take now is lost.
+    ending: AtomicBool,
+}
+
+/// Records as lines: written down where they were made, they need not be carried to another thread to be forgotten
+/// there.
+#[derive(Default)]
+struct Queue {
+    lines: Vec<u8>,
+    records: usize,
+    /// The writer sleeps until it is woken.
+    idle: bool,
+}
+
+thread_local! {
+    /// Room for a line, made once.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Vec<Record>> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -49,6 +81,7 @@ impl Sink {
             metrics,
             reopen: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         });
         let far_end = Writer {
             shared: shared.clone(),
@@ -58,42 +91,76 @@ impl Sink {
         };
         let builder = thread::Builder::new().name("journal".to_owned());
         let writer = builder.spawn(|| far_end.run())?;
+        let writer = Arc::new(writer);
         Ok(Self {
-            shared,
-            thread: writer.thread().clone(),
-            writer,
+            tail: Tail { shared, writer },
         })
     }
 
-    pub fn push(&self, record: Record) {
-        let mut queue = self.shared.queue();
-        if queue.len() >= QUEUE_MAX {
-            drop(queue);
-            self.shared.metrics.log_dropped.inc();
-            return;
+    pub fn tail(&self) -> Tail {
+        self.tail.clone()
+    }
+
+    pub fn push(&self, record: &Record) {
+        let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+        line.clear();
+        record.write(&mut line);
+        let shared = &self.tail.shared;
+        let mut queue = shared.queue();
+        let before = queue.lines.len();
+        let fits = queue.records < QUEUE_MAX && before + line.len() <= QUEUE_BYTES_MAX;
+        let mut wake = false;
+        if fits {
+            queue.lines.extend_from_slice(&line);
+            queue.records += 1;
+            let burst = before < BURST_BYTES && queue.lines.len() >= BURST_BYTES;
+            wake = std::mem::take(&mut queue.idle) || burst;
         }
-        queue.push(record);
-        let first = queue.len() == 1;
         drop(queue);
-        // The writer sleeps only while the queue is empty, so only the first has to wake it.
-        if first {
-            self.thread.unpark();
+        if wake {
+            self.tail.wake();
         }
+        if !fits {
+            shared.metrics.log_dropped.inc();
+        }
+        let _ = LINE.try_with(|room| room.set(line));
     }
 
     pub fn reopen(&self) {
-        self.shared.reopen.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.tail.shared.reopen.store(true, Ordering::Release);
+        self.tail.wake();
     }
+}
 
-    pub fn close(&self) {
-        self.shared.closing.store(true, Ordering::Release);
-        self.thread.unpark();
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.tail.close();
+    }
+}
+
+impl Tail {
+    /// Writes out what is queued, and ends; waits for it at most a few seconds.
+    pub fn end(&self) {
+        self.shared.ending.store(true, Ordering::Release);
+        self.close();
         let until = Instant::now() + CLOSE_MAX;
-        // Whoever closes it second waits as well.
-        while !self.writer.is_finished() && Instant::now() < until {
+        // Whoever ends it second waits as well.
+        while !self.has_ended() && Instant::now() < until {
             thread::park_timeout(Duration::from_millis(5));
         }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.writer.is_finished()
+    }
+
+    fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.writer.thread().unpark();
     }
 }
 
@@ -107,10 +174,6 @@ struct Writer {
 }
 
 impl Writer {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the writer has this thread to itself, and gathers while it sleeps"
-    )]
     fn run(mut self) {
         loop {
             let closing = self.shared.closing.load(Ordering::Acquire);
@@ -118,10 +181,7 @@ impl Writer {
                 self.output.reopen();
             }
             if self.pending.len() < PENDING_BYTES_MAX {
-                let records = std::mem::take(&mut *self.shared.queue());
-                for record in &records {
-                    append_line(&mut self.pending, record);
-                }
+                self.take();
             }
             if self.pending.is_empty() {
                 if closing {
@@ -129,15 +189,28 @@ impl Writer {
                 }
                 thread::park();
                 // Let a burst gather, so that it costs one write and not one each.
-                thread::sleep(GATHER);
+                thread::park_timeout(GATHER);
                 continue;
             }
             let written = self.write();
-            if !written && closing {
+            if !written && closing && self.shared.ending.load(Ordering::Acquire) {
                 return self.give_up();
             }
-            thread::sleep(if written { GATHER } else { RETRY });
+            thread::park_timeout(if written { GATHER } else { RETRY });
         }
+    }
+
+    /// Takes what is queued. The room that was made for it is used in turns.
+    fn take(&mut self) {
+        let mut queue = self.shared.queue();
+        queue.records = 0;
+        if self.pending.is_empty() {
+            std::mem::swap(&mut self.pending, &mut queue.lines);
+            queue.lines.shrink_to(PENDING_BYTES_MAX);
+        } else {
+            self.pending.append(&mut queue.lines);
+        }
+        queue.idle = self.pending.is_empty();
     }
 
     /// Writes what is pending. What was taken before a failure is not written again, so that a disk
@@ -170,19 +243,8 @@ impl Writer {
 
     fn give_up(&self) {
         let lines = memchr::memchr_iter(b'\n', &self.pending).count();
-        let lost = lines + self.shared.queue().len();
+        let lost = lines + self.shared.queue().records;
         tracing::error!(log = %self.output.name(), lost, "records of the request log were lost at the end");
-    }
-}
-
-fn append_line(lines: &mut Vec<u8>, record: &Record) {
-    let start = lines.len();
-    match serde_json::to_writer(&mut *lines, record) {
-        Ok(()) => lines.push(b'\n'),
-        Err(fault) => {
-            lines.truncate(start);
-            tracing::error!(%fault, id = %record.id, "a record could not be written as JSON");
-        }
     }
 }
 
@@ -225,28 +287,16 @@ impl Output {
 
     /// Writes all of `lines`, counting in `taken` what went out even where the rest fails.
     fn write(&mut self, lines: &[u8], taken: &mut usize) -> io::Result<()> {
-        let mut rest = lines;
         if self.was_rotated() {
             self.reopen();
         }
-        while !rest.is_empty() {
-            let wrote = match self {
-                Self::Stdout => io::stdout().write(rest),
-                Self::File { file, .. } => file.write(rest),
-            };
-            match wrote {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    *taken += count;
-                    rest = rest.get(count..).unwrap_or_default();
-                }
-                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                Err(fault) => return Err(fault),
-            }
-        }
         match self {
-            Self::Stdout => io::stdout().flush(),
-            Self::File { .. } => Ok(()),
+            Self::Stdout => {
+                let mut stdout = io::stdout();
+                write_on(&mut stdout, lines, taken)?;
+                stdout.flush()
+            }
+            Self::File { file, .. } => append(file, lines, taken),
         }
     }
 
@@ -260,6 +310,59 @@ impl Output {
         };
         (named.dev(), named.ino()) != (open.dev(), open.ino())
     }
+}
+
+/// Appends whole lines. While one process takes over from another both write to the file, so a line
+/// that a full disk cut short would run into the other's next one: it is taken back, under a lock.
+fn append(mut file: &File, lines: &[u8], taken: &mut usize) -> io::Result<()> {
+    let locked = lock(file);
+    let outcome = write_on(&mut file, lines, taken);
+    if outcome.is_err() && locked {
+        let out = lines.get(..*taken).unwrap_or_default();
+        let whole = memchr::memrchr(b'\n', out).map_or(0, |end| end + 1);
+        let cut = u64::try_from(*taken - whole).unwrap_or(u64::MAX);
+        let length = file.metadata().ok().map(|found| found.len());
+        if cut > 0
+            && let Some(length) = length.and_then(|length| length.checked_sub(cut))
+            && file.set_len(length).is_ok()
+        {
+            *taken = whole;
+        }
+    }
+    if locked {
+        let _ = flock(file, FlockOperation::Unlock);
+    }
+    outcome
+}
+
+/// Waits until no other process writes; not for ever, as one that was stopped might have the lock.
+fn lock(file: &File) -> bool {
+    let until = Instant::now() + LOCK_MAX;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return true,
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => {
+                thread::park_timeout(LOCK_PAUSE);
+            }
+            Err(_) => return false,
+        }
+    }
+}
+
+fn write_on(out: &mut impl Write, lines: &[u8], taken: &mut usize) -> io::Result<()> {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                *taken += count;
+                rest = rest.get(count..).unwrap_or_default();
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 /// Request logs hold users' traffic: readable by their owner and group only.

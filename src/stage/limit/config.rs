@@ -43,7 +43,7 @@ impl Limit {
     /// Whether what it counts outlives the process.
     pub fn is_kept(&self) -> bool {
         let span = self.per.map(|per| per.0.millis());
-        span.is_some_and(|millis| millis > crate::store::counters::account::UNKEPT_MS_MAX)
+        span.is_some_and(|millis| millis > crate::store::counters::account::FLEETING_MS_MAX)
     }
 }
 

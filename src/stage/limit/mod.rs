@@ -13,6 +13,7 @@ mod wait;
 mod when;
 
 use crate::stage::route::Gateway;
+use crate::store::counters::account::Identity;
 use crate::store::counters::hold::Lack;
 use crate::store::counters::{Counters, Grant, Want};
 use by::{By, Caller};
@@ -20,6 +21,7 @@ use config::{Limit, Over};
 use exceeded::{Exceeded, Standing, left};
 use permit::Permit;
 use rule::{Rule, Worst};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -92,16 +94,28 @@ enum Next {
 }
 
 impl Limits {
-    /// The limits of each gateway, in the order of the gateways.
+    /// The limits of each gateway, in the order of the gateways. Who waits under an `earlier` rule
+    /// that is still there waits on in the same line.
     pub fn build<'a>(
         gateways: impl Iterator<Item = (&'a str, &'a [Limit])>,
         counters: Arc<Counters>,
+        earlier: Option<&Self>,
     ) -> Self {
+        let known = earlier.into_iter().flat_map(Self::rules);
+        let known: HashMap<Identity, &Arc<Rule>> = known
+            .map(|rule| (rule.counters.account.identity, rule))
+            .collect();
         let gateways = gateways.map(|(gateway, limits)| {
             let gateway: Arc<str> = gateway.into();
             let rules = limits.iter();
-            let rules = rules.filter_map(|limit| Rule::build(&gateway, limit, &counters));
-            rules.map(Arc::new).collect()
+            let rules = rules.filter_map(|limit| {
+                let mut rule = Rule::build(&gateway, limit, &counters)?;
+                if let Some(earlier) = known.get(&rule.counters.account.identity) {
+                    rule.go_on_from(earlier);
+                }
+                Some(Arc::new(rule))
+            });
+            rules.collect()
         });
         Self {
             gateways: gateways.collect(),

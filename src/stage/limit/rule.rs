@@ -117,6 +117,17 @@ impl Rule {
         })
     }
 
+    /// Takes over what hangs on the same rule of an earlier configuration: the line before it, unless
+    /// that is of another length now, and the estimates.
+    pub fn go_on_from(&mut self, earlier: &Self) {
+        self.counters.go_on_from(&earlier.counters);
+        if let (Some(line), Some(known)) = (&mut self.line, &earlier.line)
+            && line.is_like(known)
+        {
+            *line = known.clone();
+        }
+    }
+
     /// The id of the counter that this request counts on. `bytes` is room to work in.
     pub fn id(&self, caller: &Caller<'_>, counters: &Counters, bytes: &mut Vec<u8>) -> u128 {
         bytes.clear();

@@ -64,6 +64,11 @@ impl Line {
         }
     }
 
+    /// Whether both are for the same counters, and of the same length.
+    pub fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.account, &other.account) && self.waiting_max == other.waiting_max
+    }
+
     /// Whether somebody waits for this counter: whoever comes later does not pass by.
     pub fn has_waiters(&self, counter: u128) -> bool {
         self.account.freed.waiting.load(Ordering::Acquire) > 0

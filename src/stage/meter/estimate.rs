@@ -1,5 +1,6 @@
 //! What an answer probably used, where the provider did not live to tell: bytes by a ratio learned per model.
 
+use super::learned::{Learned, NAME_BYTES_MAX, OfModel, Sums};
 use super::spread::Spread;
 use crate::dialect::call;
 use crate::dialect::usage::Reading;
@@ -15,6 +16,8 @@ const BYTES_PER_TOKEN: f64 = 4.0;
 const MODELS_MAX: usize = 4096;
 /// Once this many tokens were counted, older ones begin to weigh less.
 const TOKENS_MAX: u64 = 1 << 20;
+/// No sum of so many tokens has more bytes than this.
+const SUM_BYTES_MAX: u64 = 1 << 40;
 /// So many answers teach a model's ratios; of those that follow, one in [`SAMPLE`].
 const FIRST: u64 = 64;
 const SAMPLE: u64 = 8;
@@ -66,6 +69,23 @@ impl Scale {
         let seen = self.bytes.load(Ordering::Relaxed);
         let tokens = self.tokens.load(Ordering::Relaxed);
         (seen > 0 && tokens > 0).then(|| (bytes as f64 * tokens as f64 / seen as f64).ceil() as u64)
+    }
+}
+
+impl Scale {
+    fn tell(&self) -> Sums {
+        Sums {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            tokens: self.tokens.load(Ordering::Relaxed),
+        }
+    }
+
+    fn resume(&self, told: Sums) {
+        // Beyond this, sums are halved; what is told to be more was never counted.
+        if told.tokens <= 2 * TOKENS_MAX && told.bytes <= SUM_BYTES_MAX {
+            self.bytes.store(told.bytes, Ordering::Relaxed);
+            self.tokens.store(told.tokens, Ordering::Relaxed);
+        }
     }
 }
 
@@ -121,6 +141,42 @@ impl Ratios {
     /// little is known.
     pub fn output_p95(&self, slug: &str, model: &str) -> Option<u64> {
         self.known(slug, model)?.answers.p95()
+    }
+
+    /// All that was learned, but of models with names of no reasonable length.
+    pub fn tell(&self) -> Learned {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        let told = |(model, ratio): (&String, &Arc<Ratio>)| {
+            let told = OfModel {
+                seen: ratio.seen.load(Ordering::Relaxed),
+                input: ratio.input.tell(),
+                output: ratio.output.tell(),
+                answers: ratio.answers.tell(),
+            };
+            (model.clone(), told)
+        };
+        let fit = |(model, _): &(&String, &Arc<Ratio>)| model.len() <= NAME_BYTES_MAX;
+        let providers = models.iter().map(|(slug, models)| {
+            let models = models.iter().filter(fit).map(told);
+            (slug.to_string(), models.collect())
+        });
+        Learned {
+            providers: providers.collect(),
+        }
+    }
+
+    /// Takes over what a predecessor told.
+    pub fn resume(&self, told: &Learned) {
+        for (slug, models) in &told.providers {
+            let slug: Arc<str> = slug.as_str().into();
+            for (model, told) in models {
+                let ratio = self.ratio(&slug, model);
+                ratio.seen.store(told.seen, Ordering::Relaxed);
+                ratio.input.resume(told.input);
+                ratio.output.resume(told.output);
+                ratio.answers.resume(&told.answers);
+            }
+        }
     }
 
     fn known(&self, slug: &str, model: &str) -> Option<Arc<Ratio>> {
@@ -197,6 +253,32 @@ mod tests {
         assert_eq!(ratios.output("openai", "gpt", 16), 2);
         assert_eq!(ratios.output("openai", "other", 16), 4);
         assert_eq!(ratios.output("azure-openai", "gpt", 16), 4);
+    }
+
+    #[test]
+    fn a_successor_knows_what_was_learned() {
+        let (old, new) = (Ratios::default(), Ratios::default());
+        let slug: Arc<str> = "openai".into();
+        for output in 1..100 {
+            old.learn(&slug, "gpt", &[b'a'; 100], &reading(50, output, 8 * output));
+        }
+        old.learn(&slug, &"long".repeat(100), &[], &reading(1, 1, 1));
+        let told = serde_json::to_string(&old.tell()).unwrap();
+        new.resume(&serde_json::from_str(&told).unwrap());
+        assert_eq!(new.input("openai", "gpt", &[b'a'; 20]), 10);
+        assert_eq!(new.output("openai", "gpt", 80), 10);
+        assert!(old.output_p95("openai", "gpt").is_some());
+        assert_eq!(
+            new.output_p95("openai", "gpt"),
+            old.output_p95("openai", "gpt")
+        );
+        assert_eq!(new.models.read().unwrap()["openai"].len(), 1);
+        // What nobody can have counted is not believed.
+        let far = r#"{"providers": {"openai": {"gpt": {"input": {"bytes": 18446744073709551615, "tokens": 9}, "answers": [4294967295, 4294967295]}}}}"#;
+        new.resume(&serde_json::from_str(far).unwrap());
+        assert_eq!(new.input("openai", "gpt", &[b'a'; 20]), 10);
+        new.learn(&slug, "gpt", &[b'a'; 100], &reading(50, 10, 80));
+        assert_eq!(new.output_p95("openai", "gpt"), Some(1));
     }
 
     #[test]

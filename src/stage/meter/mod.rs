@@ -1,6 +1,7 @@
 //! From the bytes of an answer, as they pass, to what it used and what that costs.
 
 mod estimate;
+pub mod learned;
 mod memo;
 mod spread;
 pub mod worst;
@@ -15,6 +16,7 @@ use crate::provider::prices::custom::CustomCost;
 use crate::provider::prices::price::{Facts, PriceSource};
 use estimate::Ratios;
 use http::{HeaderMap, Method};
+use learned::Learned;
 use memo::Memo;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -131,16 +133,27 @@ impl Bill {
 /// The prices that attempts are billed by, and what was learned of the models.
 pub struct Meter {
     prices: Memo,
-    ratios: Ratios,
+    ratios: Arc<Ratios>,
 }
 
 impl Meter {
-    /// The built-in prices with the user's own over them.
-    pub fn build(providers: &BTreeMap<String, Config>) -> Self {
+    /// The built-in prices with the user's own over them. What an `earlier` one learned is known.
+    pub fn build(providers: &BTreeMap<String, Config>, earlier: Option<&Self>) -> Self {
+        let ratios = earlier.map(|earlier| earlier.ratios.clone());
         Self {
             prices: Memo::new(Book::build(config::own_prices(providers))),
-            ratios: Ratios::default(),
+            ratios: ratios.unwrap_or_default(),
         }
+    }
+
+    /// What was learned of models, for a successor.
+    pub fn learned(&self) -> Learned {
+        self.ratios.tell()
+    }
+
+    /// Takes that over, before the first bill.
+    pub fn resume(&self, told: &Learned) {
+        self.ratios.resume(told);
     }
 
     /// The bill of an attempt; `None` where nothing was used as far as anybody knows.

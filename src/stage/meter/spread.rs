@@ -28,7 +28,9 @@ fn bound(bucket: usize) -> u64 {
 
 impl Spread {
     pub fn note(&self, tokens: u64) {
-        let bucket = (0..BUCKETS).find(|bucket| tokens <= bound(*bucket));
+        // No bucket before this one reaches to the power of two below.
+        let first = 2 * tokens.max(1).ilog2() as usize;
+        let bucket = (first..BUCKETS).find(|bucket| tokens <= bound(*bucket));
         let Some(count) = self.0.get(bucket.unwrap_or(BUCKETS - 1)) else {
             return;
         };
@@ -36,6 +38,20 @@ impl Spread {
             for count in &self.0 {
                 count.store(count.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// How many answers there are in each bucket, without the empty ones at the end.
+    pub fn tell(&self) -> Vec<u32> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        let mut counts: Vec<u32> = counts.collect();
+        while counts.pop_if(|last| *last == 0).is_some() {}
+        counts
+    }
+
+    pub fn resume(&self, told: &[u32]) {
+        for (count, told) in self.0.iter().zip(told) {
+            count.store((*told).min(COUNT_MAX), Ordering::Relaxed);
         }
     }
 

@@ -47,7 +47,7 @@ fn bill(
 
 #[test]
 fn only_a_whole_answer_is_believed_as_it_is() {
-    let meter = Meter::build(&BTreeMap::new());
+    let meter = Meter::build(&BTreeMap::new(), None);
     let told = reading(Some(usage(10, 20)), 400);
     let nothing = reading(None, 400);
     let chat = |course, reading| bill(&meter, Operation::Chat, course, reading);
@@ -72,7 +72,7 @@ fn only_a_whole_answer_is_believed_as_it_is() {
 
 #[test]
 fn what_is_no_text_is_never_guessed() {
-    let meter = Meter::build(&BTreeMap::new());
+    let meter = Meter::build(&BTreeMap::new(), None);
     for operation in [
         Operation::Image,
         Operation::Speech,
@@ -89,7 +89,7 @@ fn what_is_no_text_is_never_guessed() {
 
 #[test]
 fn a_failure_in_place_of_an_answer_costs_nothing() {
-    let meter = Meter::build(&BTreeMap::new());
+    let meter = Meter::build(&BTreeMap::new(), None);
     let mut failed = reading(None, 0);
     failed.error = true;
     for course in [Course::Whole, Course::Broken] {

@@ -2,6 +2,7 @@
 
 mod window;
 
+use super::standing::OfBreaker;
 use crate::provider::config::breaker::Breaker as Config;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -190,6 +191,29 @@ impl Breaker {
         inner.window.uncount();
         drop(inner);
         self.settle(pass, Word::Bad(Duration::ZERO), rules, now_ms)
+    }
+
+    /// Where it stands, for a successor.
+    pub fn standing(&self, rules: &Rules, now_ms: u64) -> OfBreaker {
+        let inner = self.lock();
+        let until_ms = self.until_ms();
+        OfBreaker {
+            rest_ms: (until_ms != 0).then(|| until_ms.saturating_sub(now_ms)),
+            window_ms: rules.window_ms,
+            ends: inner.window.standing(rules.window_ms, now_ms),
+        }
+    }
+
+    /// Goes on where a predecessor stood. What was counted over another window is forgotten.
+    pub fn resume(&self, told: &OfBreaker, rules: &Rules, now_ms: u64) {
+        let mut inner = self.lock();
+        match told.rest_ms {
+            Some(rest_ms) => self.open(&mut inner, now_ms.saturating_add(rest_ms)),
+            None if told.window_ms == rules.window_ms => {
+                inner.window.resume(&told.ends, rules.window_ms, now_ms);
+            }
+            None => {}
+        }
     }
 
     fn fails_too_often(&self, inner: &Inner, rules: &Rules, now_ms: u64) -> bool {

@@ -9,6 +9,7 @@ pub mod pools;
 pub mod pool;
 pub mod affinity;
 pub mod breaker;
+pub mod standing;
 
 use crate::stage::route::Gateway;
 use config::{Fallback, IncludeUsage, OnClientGone, Timeout};

@@ -1,6 +1,7 @@
 //! A provider's endpoints and keys: which of them a request gets, by their weights and their health.
 
 mod choose;
+mod heir;
 mod member;
 mod pick;
 mod register;
@@ -38,8 +39,8 @@ pub struct Pool {
     keys: Vec<Arc<Key>>,
     key_members: Vec<Arc<Member>>,
     /// Endpoints that only their hosts tell apart.
-    hosts: Register,
-    models: Register,
+    hosts: Arc<Register>,
+    models: Arc<Register>,
     balance: Balance,
     rules: Rules,
     dice: Dice,
@@ -48,7 +49,7 @@ pub struct Pool {
 }
 
 /// A key of ours, as the provider takes it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Key {
     pub name: Arc<str>,
     pub field: HeaderName,
@@ -171,8 +172,8 @@ impl Pool {
             endpoints: endpoints.collect(),
             keys,
             key_members,
-            hosts: Register::default(),
-            models: Register::default(),
+            hosts: Arc::default(),
+            models: Arc::default(),
             balance: config.balance.clone(),
             rules: config.breaker,
             dice: Dice::new(RandomState::new().hash_one(&provider.slug)),
@@ -207,7 +208,7 @@ impl Pool {
         let mut all: Vec<_> = listed.chain(keys).collect();
         for (kind, register) in [("endpoint", &self.hosts), ("model", &self.models)] {
             let members = register.members();
-            let told = members.iter().map(|member| told(kind, member));
+            let told = members.iter().map(|(_, member)| told(kind, member));
             all.extend(told.filter(|condition| condition.state != State::Closed));
         }
         all

@@ -2,6 +2,8 @@
 
 use super::breaker::State;
 use super::pool::{Condition, KeyError, Pool};
+use super::standing::Standing;
+use crate::base::chance;
 use crate::base::clock::Ticks;
 use crate::provider::catalogue::Catalogue;
 use crate::provider::config::Config;
@@ -14,11 +16,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Pools {
     pools: HashMap<Arc<str>, Arc<Pool>>,
+    /// The clock of all pools, which a reload does not touch.
+    ticks: Ticks,
 }
 
 impl Pools {
     /// `own` is what the user wrote of the providers; those of which nothing was written have a
-    /// pool with the defaults.
+    /// pool with the defaults. An `earlier` pool in which nothing has changed is used on, and what
+    /// is known of the members of one that did is not forgotten.
     ///
     /// # Errors
     /// A key fits into no header field.
@@ -26,16 +31,42 @@ impl Pools {
         catalogue: &Catalogue,
         own: &BTreeMap<String, Config>,
         parked: &IntCounterVec,
-        ticks: &Ticks,
+        earlier: Option<&Self>,
     ) -> Result<Self, KeyError> {
         let defaults = Config::default();
+        let ticks = earlier.map_or_else(Ticks::steady, |earlier| earlier.ticks.clone());
         let pools = catalogue.providers().map(|provider| {
             let config = own.get(&*provider.slug).unwrap_or(&defaults);
             let pool = Pool::build(provider, config, parked.clone(), ticks.clone())?;
-            Ok((provider.slug.clone(), Arc::new(pool)))
+            let earlier = earlier.and_then(|earlier| earlier.pool(&provider.slug));
+            Ok((provider.slug.clone(), pool.or_heir_of(earlier)))
         });
         let pools = pools.collect::<Result<_, KeyError>>()?;
-        Ok(Self { pools })
+        Ok(Self { pools, ticks })
+    }
+
+    /// What is known of all members, for a successor.
+    ///
+    /// # Errors
+    /// The system gives no random bytes for the digests of keys.
+    pub fn standing(&self) -> std::io::Result<Standing> {
+        let salt = chance::random()?;
+        let pools = self.pools.iter();
+        let told = pools.map(|(slug, pool)| (slug.to_string(), pool.standing(&salt)));
+        let told = told.filter(|(_, told)| !told.is_blank());
+        Ok(Standing {
+            salt,
+            providers: told.collect(),
+        })
+    }
+
+    /// Goes on where a predecessor stood, before the first request is served.
+    pub fn resume(&self, told: &Standing) {
+        for (slug, of_pool) in &told.providers {
+            if let Some(pool) = self.pool(slug) {
+                pool.resume(of_pool, &told.salt);
+            }
+        }
     }
 
     pub fn pool(&self, slug: &str) -> Option<&Arc<Pool>> {
@@ -105,3 +136,6 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

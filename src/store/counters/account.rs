@@ -4,8 +4,11 @@ use super::window::{Technique, Terms};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// The longest window whose counters are not written down.
-pub const UNKEPT_MS_MAX: u64 = 60_000;
+/// The longest window that is over before a restart is.
+pub const FLEETING_MS_MAX: u64 = 60_000;
+/// The shortest window whose counters are written down. Another process takes a tenth of a second to
+/// know of what was used, and of a shorter window that would be a good part.
+const KEPT_MS_MIN: u64 = 2_000;
 
 /// What makes a rule the same rule before and after a reload, a restart or an upgrade: a hash of
 /// everything but its amount and what happens when that is exceeded.
@@ -71,9 +74,9 @@ impl Account {
         self.freed.tell();
     }
 
-    /// Whether its counters outlive the process.
+    /// Whether its counters outlive the process, and are known to all others that share the folder:
+    /// what runs, and what was used in all but the shortest windows.
     pub fn is_kept(&self) -> bool {
-        let windowed = self.terms.technique != Technique::Running;
-        windowed && self.terms.span.millis() > UNKEPT_MS_MAX
+        self.terms.technique == Technique::Running || self.terms.span.millis() >= KEPT_MS_MIN
     }
 }

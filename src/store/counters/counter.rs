@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::clock::{Clock, Now};
 use super::dirty::Dirty;
-use super::sheet::{Change, Reading, Sheet, signed};
+use super::sheet::{Change, Kept, Reading, Sheet, signed};
 use super::window::{State, Technique};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,9 @@ impl Counter {
     fn bytes(&self) -> usize {
         /// The `Arc`'s counts, the room's slot at half load, and the allocator's own.
         const OVERHEAD: usize = 16 + 48 + 32;
-        size_of::<Self>() + self.label.len() + OVERHEAD
+        let is_kept = self.yard.dirty.is_some() && self.account.is_kept();
+        let kept = if is_kept { size_of::<Kept>() + 16 } else { 0 };
+        size_of::<Self>() + self.label.len() + kept + OVERHEAD
     }
 
     pub fn read(&self, now: Now) -> Reading {
@@ -84,13 +86,16 @@ impl Counter {
         self.account.freed.tell();
     }
 
-    /// What is to be written down since the last time.
-    pub fn take_change(&self) -> Option<Change> {
+    /// What is to be written down since the last time, and whether nothing stood here before.
+    pub fn take_change(&self) -> Option<(Change, bool)> {
         let mut sheet = self.lock();
         let kept = sheet.kept.as_mut()?;
         kept.dirty = false;
         let change = std::mem::take(&mut kept.unwritten);
-        (change.used != 0 || change.held != 0).then_some(change)
+        if change.used == 0 && change.held == 0 {
+            return None;
+        }
+        Some((change, std::mem::take(&mut kept.anew)))
     }
 
     /// Counts what another process wrote down.
@@ -173,9 +178,15 @@ impl Counter {
 
     /// Has it written down soon.
     pub(super) fn note(self: &Arc<Self>, sheet: &mut Sheet, wall_ms: u64, used: i64, held: i64) {
+        let held_by_all = sheet.held_by_all();
+        let stood = sheet.state.standing();
         let (Some(kept), Some(dirty)) = (&mut sheet.kept, &self.yard.dirty) else {
             return;
         };
+        // Other processes drop a counter on which nothing stands.
+        let first =
+            |change: i64, now: u64| i64::try_from(now).is_ok_and(|now| now == change.max(0));
+        kept.anew |= (used > 0 || held > 0) && first(used, stood) && first(held, held_by_all);
         let unwritten = &mut kept.unwritten;
         if used != 0 {
             // What was used in a window that is over need not be known by anyone.

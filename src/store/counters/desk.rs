@@ -3,12 +3,16 @@
 use super::account::{Account, Identity};
 use super::counter::Counter;
 use super::frame::Frame;
-use super::journal::Journal;
-use super::room::Room;
+use super::journal::{Journal, Line};
+use super::room::Rooms;
 use super::sheet::Change;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the whole journal is read for the sake of one counter, at most.
+const PUZZLED_EVERY: Duration = Duration::from_secs(10);
 
 /// The accounts of all rules that are known, by what makes them the same rule.
 pub type Accounts = HashMap<Identity, Arc<Account>>;
@@ -17,6 +21,8 @@ pub struct Desk {
     journal: Journal,
     /// Counters of rules that nobody has named since the start: they may come back with a reload.
     strangers: HashMap<u128, Stranger>,
+    /// When a change was read last of which nobody knew the counter.
+    puzzled: Option<Instant>,
 }
 
 struct Stranger {
@@ -31,6 +37,7 @@ impl Desk {
         Self {
             journal,
             strangers: HashMap::new(),
+            puzzled: None,
         }
     }
 
@@ -38,30 +45,29 @@ impl Desk {
     ///
     /// # Errors
     /// The disk fails; what is new is kept for the next time.
-    pub fn visit(&mut self, room: &Room, accounts: &Accounts) -> io::Result<()> {
+    pub fn visit(&mut self, rooms: &Rooms, accounts: &Accounts) -> io::Result<()> {
         self.journal.enter()?;
-        let done = self.exchange(room, accounts);
+        let done = self.exchange(rooms, accounts);
         self.journal.leave();
         done
     }
 
-    fn exchange(&mut self, room: &Room, accounts: &Accounts) -> io::Result<()> {
+    fn exchange(&mut self, rooms: &Rooms, accounts: &Accounts) -> io::Result<()> {
         let news = self.journal.listen()?;
         if news.anew {
-            self.read_anew(news.frames, room, accounts);
+            self.read_anew(news.frames, rooms, accounts);
         } else {
-            self.read_on(news.frames, room, accounts);
+            self.read_on(news.frames, rooms, accounts);
         }
-        let dirty = room.yard.dirty.as_ref().map(|dirty| dirty.take());
-        let dirty = dirty.unwrap_or_default();
-        let changes: Vec<_> = dirty
-            .iter()
-            .filter_map(|counter| Some((name_of(counter), counter.take_change()?)))
-            .collect();
-        let changes = changes.iter().map(|(name, change)| (name.clone(), change));
-        self.journal.say(changes)?;
+        let dirty = rooms.take_dirty();
+        let news = dirty.iter().filter_map(|counter| {
+            let (change, anew) = counter.take_change()?;
+            let name = name_of(counter);
+            Some(Line { name, change, anew })
+        });
+        self.journal.say(news)?;
         if self.journal.is_long() {
-            self.rewrite(room)?;
+            self.rewrite(rooms)?;
         }
         Ok(())
     }
@@ -75,19 +81,19 @@ impl Desk {
     }
 
     /// Gives a rule that has become known its counters back.
-    pub fn adopt(&mut self, account: &Arc<Account>, room: &Room) {
+    pub fn adopt(&mut self, account: &Arc<Account>, rooms: &Rooms) {
         let own = |_: &u128, stranger: &mut Stranger| stranger.account == account.identity;
         for (id, stranger) in self.strangers.extract_if(own) {
-            let counter = room.insert(id, account, stranger.label);
-            let now = room.yard.clock.now();
+            let counter = rooms.of(account).insert(id, account, stranger.label);
+            let now = rooms.now();
             for change in stranger.changes {
                 counter.recall(now, change);
             }
         }
     }
 
-    fn read_on(&mut self, frames: Vec<Frame>, room: &Room, accounts: &Accounts) {
-        let now = room.yard.clock.now();
+    fn read_on(&mut self, frames: Vec<Frame>, rooms: &Rooms, accounts: &Accounts) {
+        let now = rooms.now();
         for frame in frames {
             match frame {
                 Frame::Name {
@@ -96,23 +102,33 @@ impl Desk {
                     span_ms,
                     label,
                 } => {
-                    if room.find(id).is_some() {
+                    if rooms.find(id).is_some() {
                         continue;
                     }
                     match accounts.get(&Identity(account)) {
-                        Some(account) => drop(room.insert(id, account, label)),
+                        Some(account) => drop(rooms.of(account).insert(id, account, label)),
                         None => self.meet(id, account, span_ms, label),
                     }
                 }
-                Frame::Change { id, change, .. } => match room.find(id) {
+                Frame::Change { id, change, .. } => match rooms.find(id) {
                     Some(counter) => counter.recall(now, change),
-                    None => {
-                        if let Some(stranger) = self.strangers.get_mut(&id) {
-                            stranger.changes.push(change);
-                        }
-                    }
+                    None => match self.strangers.get_mut(&id) {
+                        Some(stranger) => stranger.changes.push(change),
+                        None if change.used > 0 => self.wonder(),
+                        None => {}
+                    },
                 },
             }
+        }
+    }
+
+    /// A counter was dropped here while others still knew it, as may happen where their clocks and
+    /// ours differ a little: who it is stands further up in the journal.
+    fn wonder(&mut self) {
+        let lately = |since: Instant| since.elapsed() < PUZZLED_EVERY;
+        if !self.puzzled.is_some_and(lately) {
+            self.puzzled = Some(Instant::now());
+            self.journal.forget();
         }
     }
 
@@ -127,7 +143,7 @@ impl Desk {
     }
 
     /// The journal tells everything from its start: all counters are counted anew, each at one blow.
-    fn read_anew(&mut self, frames: Vec<Frame>, room: &Room, accounts: &Accounts) {
+    fn read_anew(&mut self, frames: Vec<Frame>, rooms: &Rooms, accounts: &Accounts) {
         self.strangers.clear();
         for frame in frames {
             match frame {
@@ -144,15 +160,16 @@ impl Desk {
                 }
             }
         }
-        let now = room.yard.clock.now();
+        let now = rooms.now();
         let known = |_: &u128, stranger: &mut Stranger| accounts.contains_key(&stranger.account);
         let mut told: HashMap<u128, Stranger> = self.strangers.extract_if(known).collect();
         for (id, stranger) in &mut told {
             if let Some(account) = accounts.get(&stranger.account) {
-                room.insert(*id, account, std::mem::take(&mut stranger.label));
+                let label = std::mem::take(&mut stranger.label);
+                rooms.of(account).insert(*id, account, label);
             }
         }
-        room.each(|counter| {
+        rooms.each(|counter| {
             if counter.account.is_kept() {
                 let told = told.get(&counter.id);
                 counter.restate(now, told.map_or(&[], |told| told.changes.as_slice()));
@@ -160,8 +177,8 @@ impl Desk {
         });
     }
 
-    fn rewrite(&mut self, room: &Room) -> io::Result<()> {
-        let now = room.yard.clock.now();
+    fn rewrite(&mut self, rooms: &Rooms) -> io::Result<()> {
+        let now = rooms.now();
         self.strangers.retain(|_, stranger| {
             let forgotten = now.wall_ms.saturating_sub(2 * stranger.span_ms);
             let fresh = |change: &Change| change.held != 0 || change.wall_ms >= forgotten;
@@ -169,7 +186,7 @@ impl Desk {
             !stranger.changes.is_empty()
         });
         let mut lines = Vec::new();
-        room.each(|counter| {
+        rooms.each(|counter| {
             if counter.account.is_kept()
                 && let Some(changes) = counter.take_whole(now)
             {

@@ -62,8 +62,9 @@ impl Frame {
         }
     }
 
-    /// The first frame and what follows it; `None` where it is cut or damaged.
-    pub fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+    /// The first frame and what follows it; `None` where it is cut or damaged. Of a kind that only a
+    /// later version knows there is no frame, but what follows.
+    pub fn read(bytes: &[u8]) -> Option<(Option<Self>, &[u8])> {
         let (length, rest) = bytes.split_first_chunk()?;
         let (sum, rest) = rest.split_first_chunk()?;
         let (kind, rest) = rest.split_first()?;
@@ -73,9 +74,9 @@ impl Frame {
             return None;
         }
         let frame = match *kind {
-            NAME => Self::read_name(payload)?,
-            CHANGE => Self::read_change(payload)?,
-            _ => return None,
+            NAME => Some(Self::read_name(payload)?),
+            CHANGE => Some(Self::read_change(payload)?),
+            _ => None,
         };
         Some((frame, rest))
     }
@@ -145,7 +146,7 @@ mod tests {
     fn read_all(mut bytes: &[u8]) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some((frame, rest)) = Frame::read(bytes) {
-            frames.push(frame);
+            frames.extend(frame);
             bytes = rest;
         }
         frames
@@ -154,6 +155,17 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let mut bytes = Vec::new();
+        frames().iter().for_each(|frame| frame.write(&mut bytes));
+        assert_eq!(read_all(&bytes), frames());
+    }
+
+    #[test]
+    fn what_a_later_version_says_is_passed_over() {
+        let payload = b"later";
+        let mut bytes = u16::try_from(payload.len()).unwrap().to_le_bytes().to_vec();
+        bytes.extend(checksum(99, payload).to_le_bytes());
+        bytes.push(99);
+        bytes.extend(payload);
         frames().iter().for_each(|frame| frame.write(&mut bytes));
         assert_eq!(read_all(&bytes), frames());
     }

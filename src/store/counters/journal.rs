@@ -7,6 +7,7 @@
 
 use super::frame::Frame;
 use super::sheet::Change;
+use crate::base::chance::random;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -32,6 +33,14 @@ pub struct News {
     /// It was read from its start: what is known so far is to be forgotten.
     pub anew: bool,
     pub frames: Vec<Frame>,
+}
+
+/// What a process has to say of one counter.
+pub struct Line {
+    pub name: Frame,
+    pub change: Change,
+    /// It had stood empty, so that others may have dropped it.
+    pub anew: bool,
 }
 
 pub struct Journal {
@@ -145,7 +154,9 @@ impl Journal {
         let mut rest = bytes.as_slice();
         while let Some((frame, after)) = Frame::read(rest) {
             rest = after;
-            self.hear(frame, &mut news);
+            if let Some(frame) = frame {
+                self.hear(frame, &mut news);
+            }
         }
         self.read_to += (bytes.len() - rest.len()) as u64;
         if !rest.is_empty() {
@@ -161,6 +172,11 @@ impl Journal {
         }
         self.bury(&mut news);
         Ok(news)
+    }
+
+    /// Reads everything again at the next [`Journal::listen`].
+    pub fn forget(&mut self) {
+        self.inode = 0;
     }
 
     fn hear(&mut self, frame: Frame, news: &mut News) {
@@ -202,23 +218,20 @@ impl Journal {
         }
     }
 
-    /// Appends what this process has to say: changes, and the names of their counters where the
-    /// journal does not have them. Only between `enter` and `leave`, after `listen`.
+    /// Appends what this process has to say: changes, and the names of their counters where others
+    /// may not know them. Only between `enter` and `leave`, after `listen`.
     ///
     /// # Errors
     /// The disk does not take it; it is tried again the next time.
-    pub fn say<'a>(
-        &mut self,
-        changes: impl Iterator<Item = (Frame, &'a Change)>,
-    ) -> io::Result<()> {
-        for (name, change) in changes {
+    pub fn say(&mut self, lines: impl Iterator<Item = Line>) -> io::Result<()> {
+        for Line { name, change, anew } in lines {
             let Frame::Name { id, .. } = name else {
                 continue;
             };
-            if self.named.insert(id) {
+            if self.named.insert(id) || anew {
                 name.write(&mut self.backlog);
             }
-            let (writer, change) = (self.writer, *change);
+            let writer = self.writer;
             Frame::Change { id, writer, change }.write(&mut self.backlog);
         }
         if self.backlog.is_empty() {
@@ -242,7 +255,8 @@ impl Journal {
 
     /// Whether it would be much shorter if it were written anew.
     pub fn is_long(&self) -> bool {
-        self.read_to > SHORT_BYTES.max(4 * self.fresh_bytes)
+        // What is not known at the moment must not be left out.
+        self.inode != 0 && self.read_to > SHORT_BYTES.max(4 * self.fresh_bytes)
     }
 
     /// Writes it anew: `lines` are all counters with their changes, what this process holds among
@@ -343,11 +357,4 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     options.mode(0o600).open(path)
-}
-
-/// Bytes that nobody can guess.
-pub fn random<const COUNT: usize>() -> io::Result<[u8; COUNT]> {
-    let mut bytes = [0; COUNT];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }

@@ -22,6 +22,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+use crate::base::chance;
 use account::{Account, Identity, Kind};
 use clock::{Clock, Now};
 use counter::{Counter, Yard};
@@ -30,7 +31,7 @@ use dirty::Dirty;
 use hold::{Charge, Claim, Hold, Lack};
 use journal::Journal;
 use key::Key;
-use room::Room;
+use room::{Room, Rooms};
 use sheet::Reading;
 use sketch::{Newcomer, Sketch};
 use std::io;
@@ -49,8 +50,7 @@ const CROWD: &str = "(all that came when the room was full)";
 pub struct Counters {
     clock: Arc<Clock>,
     key: Key,
-    rates: Room,
-    budgets: Room,
+    rooms: Rooms,
     accounts: RwLock<Accounts>,
     desk: Option<Mutex<Desk>>,
 }
@@ -58,7 +58,14 @@ pub struct Counters {
 /// A rule's account, and where its newcomers go when the room is full.
 pub struct Rule {
     pub account: Arc<Account>,
-    crowd: OnceLock<Crowd>,
+    crowd: Arc<OnceLock<Crowd>>,
+}
+
+impl Rule {
+    /// What was estimated under the same rule before a reload counts on.
+    pub fn go_on_from(&mut self, earlier: &Self) {
+        self.crowd = earlier.crowd.clone();
+    }
 }
 
 enum Crowd {
@@ -103,7 +110,7 @@ impl Grant {
 
 impl Counters {
     /// `bytes_max` bounds what all counters take, half of it for rates and half for budgets. With a
-    /// `folder`, those that count for longer than a minute are kept there.
+    /// `folder`, what runs and what counts for more than a moment is kept there.
     ///
     /// # Errors
     /// The folder cannot be used.
@@ -118,7 +125,7 @@ impl Counters {
     fn with(bytes_max: usize, mut journal: Option<Journal>, clock: Clock) -> io::Result<Self> {
         let key = match &mut journal {
             Some(journal) => journal.key()?,
-            None => journal::random()?,
+            None => chance::random()?,
         };
         let clock = Arc::new(clock);
         let yard = |dirty| Yard {
@@ -126,9 +133,15 @@ impl Counters {
             bytes: AtomicUsize::new(0),
             dirty,
         };
+        let room = || {
+            let dirty = journal.is_some().then(Dirty::default);
+            Room::new(yard(dirty), bytes_max / 2)
+        };
         Ok(Self {
-            rates: Room::new(yard(None), bytes_max / 2),
-            budgets: Room::new(yard(journal.is_some().then(Dirty::default)), bytes_max / 2),
+            rooms: Rooms {
+                rates: room(),
+                budgets: room(),
+            },
             clock,
             key: Key::new(key),
             accounts: RwLock::default(),
@@ -157,11 +170,11 @@ impl Counters {
         account.set_limit(terms.limit);
         if let Some(desk) = &self.desk {
             let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            desk.adopt(&account, &self.budgets);
+            desk.adopt(&account, &self.rooms);
         }
         Rule {
             account,
-            crowd: OnceLock::new(),
+            crowd: Arc::default(),
         }
     }
 
@@ -196,7 +209,7 @@ impl Counters {
     /// The want's own counter, or the sketch of its rule where the room is full.
     fn counter<'a>(&self, want: &Want<'a>) -> Result<Arc<Counter>, &'a Sketch> {
         let account = &want.rule.account;
-        let room = self.room(account);
+        let room = self.rooms.of(account);
         let label = || (want.label)().into_boxed_str();
         if let Some(counter) = room.obtain(want.id, account, label) {
             return Ok(counter);
@@ -222,28 +235,23 @@ impl Counters {
     }
 
     /// All counters of all rules.
-    pub fn each(&self, mut visit: impl FnMut(&Arc<Counter>)) {
-        self.rates.each(&mut visit);
-        self.budgets.each(&mut visit);
+    pub fn each(&self, visit: impl FnMut(&Arc<Counter>)) {
+        self.rooms.each(visit);
     }
 
     /// The budgets' counters alone.
     pub fn each_budget(&self, visit: impl FnMut(&Arc<Counter>)) {
-        self.budgets.each(visit);
-    }
-
-    fn find(&self, id: u128) -> Option<Arc<Counter>> {
-        self.budgets.find(id).or_else(|| self.rates.find(id))
+        self.rooms.budgets.each(visit);
     }
 
     /// What a counter says; `None` where there is none of this id.
     pub fn read(&self, id: u128) -> Option<Reading> {
-        self.find(id).map(|counter| counter.read(self.now()))
+        self.rooms.find(id).map(|counter| counter.read(self.now()))
     }
 
     /// Forgets what a counter counted; `false` where there is none of this id.
     pub fn reset(&self, id: u128) -> bool {
-        let found = self.find(id);
+        let found = self.rooms.find(id);
         found.map(|counter| counter.reset(self.now())).is_some()
     }
 
@@ -254,10 +262,18 @@ impl Counters {
         }
     }
 
+    /// Reads what other processes have written down until now: before this one takes the place of
+    /// another, which has just flushed.
+    pub fn catch_up(&self) {
+        if let Err(fault) = self.write_down(false) {
+            tracing::error!(%fault, "the counters of other processes cannot be read");
+        }
+    }
+
     /// What is to be done now and then; `turn` counts the times.
     fn keep(&self, turn: usize) -> io::Result<()> {
         let now = self.now();
-        for room in [&self.rates, &self.budgets] {
+        for room in [&self.rooms.rates, &self.rooms.budgets] {
             let shards = if room.is_crowded() {
                 CROWDED_SHARDS
             } else {
@@ -279,15 +295,8 @@ impl Counters {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        desk.visit(&self.budgets, &accounts)?;
+        desk.visit(&self.rooms, &accounts)?;
         desk.sync(force)
-    }
-
-    fn room(&self, account: &Account) -> &Room {
-        match account.kind {
-            Kind::Rate => &self.rates,
-            Kind::Budget => &self.budgets,
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A bounded room of counters in many shards; what is live is never pushed out of it.
 
-use super::account::Account;
+use super::account::{Account, Kind};
 use super::clock::Now;
 use super::counter::{Counter, Yard};
+use super::dirty::Dirty;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -30,6 +31,43 @@ impl Hasher for Taken {
 
     fn write_u64(&mut self, half: u64) {
         self.0 = half;
+    }
+}
+
+/// The rooms of all counters.
+pub struct Rooms {
+    pub rates: Room,
+    pub budgets: Room,
+}
+
+impl Rooms {
+    pub fn find(&self, id: u128) -> Option<Arc<Counter>> {
+        self.budgets.find(id).or_else(|| self.rates.find(id))
+    }
+
+    /// The room in which the counters of an account stand.
+    pub fn of(&self, account: &Account) -> &Room {
+        match account.kind {
+            Kind::Rate => &self.rates,
+            Kind::Budget => &self.budgets,
+        }
+    }
+
+    /// All counters, one shard after the other.
+    pub fn each(&self, mut visit: impl FnMut(&Arc<Counter>)) {
+        self.rates.each(&mut visit);
+        self.budgets.each(visit);
+    }
+
+    /// All that have something to be written down.
+    pub fn take_dirty(&self) -> Vec<Arc<Counter>> {
+        let yards = [&self.rates.yard, &self.budgets.yard];
+        let dirty = yards.into_iter().filter_map(|yard| yard.dirty.as_ref());
+        dirty.flat_map(Dirty::take).collect()
+    }
+
+    pub fn now(&self) -> Now {
+        self.budgets.yard.clock.now()
     }
 }
 

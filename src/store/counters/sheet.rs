@@ -20,6 +20,8 @@ pub struct Kept {
     pub held_abroad: u64,
     pub unwritten: Change,
     pub dirty: bool,
+    /// Whether nothing stood on it before what is to be written down.
+    pub anew: bool,
 }
 
 /// What is to be written down: what was used since the last time, and what was held and given back.

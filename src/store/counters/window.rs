@@ -121,6 +121,16 @@ impl State {
         }
     }
 
+    /// What stood at the last look: what has passed since is not forgotten yet.
+    pub fn standing(&self) -> u64 {
+        match self {
+            Self::Running => 0,
+            Self::Fixed { used, .. } => *used,
+            Self::Sliding { sum, .. } => *sum,
+            Self::Burst { units, rest, .. } => units.saturating_add(u64::from(*rest > 0)),
+        }
+    }
+
     /// Counts what was used; answers where, for [`State::refund`].
     pub fn charge(&mut self, terms: &Terms, now: Now, amount: u64) -> u64 {
         self.used(terms, now);

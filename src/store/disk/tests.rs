@@ -78,6 +78,25 @@ fn a_damaged_file_is_a_miss_and_is_removed() {
 }
 
 #[test]
+fn a_reading_that_must_not_wait_removes_nothing() {
+    let folder = Folder::new("now");
+    let (disk, other) = (folder.disk(1 << 20), folder.disk(1 << 20));
+    let kept = entry(1, 5000, HOUR);
+    let path = disk.path(&kept.key);
+    other.write(&kept);
+    assert!(disk.read_now(&kept.key).is_none());
+    assert!(disk.read(&kept.key).is_some());
+    // Where the file system can tell, it is the same entry.
+    assert!(
+        disk.read_now(&kept.key)
+            .is_none_or(|entry| entry.key == kept.key)
+    );
+    fs::write(&path, b"damaged").unwrap();
+    assert!(disk.read_now(&kept.key).is_none());
+    assert!(path.exists());
+}
+
+#[test]
 fn the_bound_is_kept_by_removing_files() {
     let folder = Folder::new("bound");
     let disk = folder.disk(40 * BLOCK_BYTES);

@@ -282,3 +282,64 @@ proptest! {
         prop_assert_eq!(breaker.state(now_ms), State::Closed);
     }
 }
+
+/// What may happen to a breaker: time passes, and a request ends.
+fn events() -> impl Strategy<Value = Vec<(u64, Word)>> {
+    let word = prop_oneof![
+        Just(Word::Good),
+        Just(BAD),
+        (0..2000_u64).prop_map(|ms| Word::Bad(Duration::from_millis(ms))),
+        (0..2000_u64).prop_map(|ms| Word::Rest(Duration::from_millis(ms))),
+    ];
+    proptest::collection::vec((0..300_u64, word), 0..60)
+}
+
+proptest! {
+    /// A successor with a clock of its own behaves as its predecessor would have.
+    #[test]
+    fn a_successor_goes_on_where_its_predecessor_stood(
+        before in events(), after in events(), start in 1_000_000..2_000_000_u64, turns in 0..50_u64
+    ) {
+        let old = Breaker::default();
+        let mut now_ms = 1_000_000;
+        for (passed, word) in before {
+            now_ms += passed;
+            send(&old, word, now_ms);
+        }
+        let told = serde_json::to_string(&old.standing(&RULES, now_ms)).unwrap();
+        let told = serde_json::from_str(&told).unwrap();
+        let new = Breaker::default();
+        // Whole tenths of a window lie between the two clocks, so that slots begin together.
+        let shift = start / 100 * 100 + turns * 100;
+        new.resume(&told, &RULES, now_ms + shift);
+        prop_assert_eq!(&told, &new.standing(&RULES, now_ms + shift));
+        for (passed, word) in after {
+            now_ms += passed;
+            prop_assert_eq!(old.state(now_ms), new.state(now_ms + shift));
+            let passed = (send(&old, word, now_ms), send(&new, word, now_ms + shift));
+            prop_assert_eq!(passed.0, passed.1);
+        }
+    }
+}
+
+#[test]
+fn what_was_counted_over_another_window_is_forgotten() {
+    let old = Breaker::default();
+    (0..3).for_each(|_| assert!(send(&old, BAD, 1_000_000)));
+    let told = old.standing(&RULES, 1_000_000);
+    let rules = Rules {
+        window_ms: 2000,
+        ..RULES
+    };
+    let new = Breaker::default();
+    new.resume(&told, &rules, 1_000_000);
+    assert_eq!(new.standing(&rules, 1_000_000).ends, []);
+    // A rest is a rest, whatever it came of.
+    let told = opened(1_000_000).standing(&RULES, 1_000_100);
+    assert_eq!(told.rest_ms, Some(400));
+    new.resume(&told, &rules, 5);
+    assert_eq!(
+        (new.state(404), new.state(405)),
+        (State::Open, State::HalfOpen)
+    );
+}

@@ -1,6 +1,10 @@
 //! Good and bad ends of the last seconds, in ten slots that time overtakes.
 
+use crate::stage::plan::standing::Ends;
+
 const SLOTS: u64 = 10;
+/// What one slot can be told to hold: no process counts so far in a tenth of a window.
+const ENDS_MAX: u64 = 1 << 32;
 
 /// Counts over a sliding window.
 #[derive(Debug, Default)]
@@ -49,6 +53,39 @@ impl Window {
         live.fold((0, 0), |(good, bad), slot| {
             (good + slot.good, bad + slot.bad)
         })
+    }
+
+    /// What stands in the window, oldest first.
+    pub fn standing(&self, window_ms: u64, now_ms: u64) -> Vec<Ends> {
+        let now = tenth(window_ms, now_ms);
+        let slots = self.slots.iter();
+        let live = slots.filter(|slot| slot.tenth + SLOTS > now && slot.good + slot.bad > 0);
+        let mut ends: Vec<_> = live
+            .map(|slot| Ends {
+                ago: now.saturating_sub(slot.tenth),
+                good: slot.good,
+                bad: slot.bad,
+            })
+            .collect();
+        ends.sort_unstable_by_key(|ends| std::cmp::Reverse(ends.ago));
+        ends
+    }
+
+    /// Takes that over into an empty window.
+    pub fn resume(&mut self, told: &[Ends], window_ms: u64, now_ms: u64) {
+        let now = tenth(window_ms, now_ms);
+        for ends in told.iter().filter(|ends| ends.ago < SLOTS) {
+            let Some(tenth) = now.checked_sub(ends.ago) else {
+                continue;
+            };
+            if let Some(slot) = self.slots.get_mut((tenth % SLOTS) as usize) {
+                *slot = Slot {
+                    tenth,
+                    good: ends.good.min(ENDS_MAX),
+                    bad: ends.bad.min(ENDS_MAX),
+                };
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One endpoint or one key among several, and what was seen of it.
 
-use crate::stage::plan::breaker::{Breaker, Pass};
+use crate::stage::plan::breaker::{Breaker, Pass, Rules};
+use crate::stage::plan::standing::{OfMember, Speed};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,6 +68,35 @@ impl Member {
         // Of two samples at once one may be lost: the average does not miss it.
         self.average_us.store(average.max(1), Ordering::Relaxed);
         self.sampled_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// What was seen of it, for a successor.
+    pub fn standing(&self, of: String, rules: &Rules, now_ms: u64) -> OfMember {
+        let sampled_ms = self.sampled_ms.load(Ordering::Relaxed);
+        let speed = self.average_us(now_ms).map(|average_us| Speed {
+            average_us,
+            ago_ms: now_ms.saturating_sub(sampled_ms),
+        });
+        OfMember {
+            name: self.label.to_string(),
+            of,
+            breaker: self.breaker.standing(rules, now_ms),
+            forbidden: self.forbidden.load(Ordering::Relaxed),
+            parked: self.parked.load(Ordering::Relaxed),
+            speed,
+        }
+    }
+
+    /// Goes on where a predecessor stood.
+    pub fn resume(&self, told: &OfMember, rules: &Rules, now_ms: u64) {
+        self.breaker.resume(&told.breaker, rules, now_ms);
+        self.forbidden.store(told.forbidden, Ordering::Relaxed);
+        self.parked.store(told.parked, Ordering::Relaxed);
+        if let Some(Speed { average_us, ago_ms }) = told.speed {
+            self.average_us.store(average_us, Ordering::Relaxed);
+            let sampled_ms = now_ms.saturating_sub(ago_ms);
+            self.sampled_ms.store(sampled_ms, Ordering::Relaxed);
+        }
     }
 }
 

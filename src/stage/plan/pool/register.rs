@@ -15,10 +15,17 @@ const KEPT_MS: u64 = 10 * 60_000;
 /// Members by name; only those of which something bad was heard. Finding one takes no lock.
 #[derive(Debug, Default)]
 pub struct Register {
-    known: ArcSwap<HashMap<u64, Arc<Member>>>,
+    known: ArcSwap<HashMap<u64, Known>>,
     writing: Mutex<()>,
     /// Seeded by chance, so that no name can be made up that stands for another.
     hasher: RandomState,
+}
+
+/// One member, and of a model the endpoint where it was asked for.
+#[derive(Clone, Debug)]
+struct Known {
+    of: Box<str>,
+    member: Arc<Member>,
 }
 
 impl Register {
@@ -27,32 +34,49 @@ impl Register {
         if known.is_empty() {
             return None;
         }
-        known.get(&self.hasher.hash_one(name)).cloned()
+        let known = known.get(&self.hasher.hash_one(name))?;
+        Some(known.member.clone())
     }
 
-    /// The member of this name, now known; `None` where too many others are.
-    pub fn enter(&self, name: impl Hash, label: &str, now_ms: u64) -> Option<Arc<Member>> {
+    /// The member of this name, now known; `None` where too many others are. `of` is the URL of a
+    /// model's endpoint.
+    pub fn enter(
+        &self,
+        name: impl Hash,
+        of: &str,
+        label: &str,
+        now_ms: u64,
+    ) -> Option<Arc<Member>> {
         let name = self.hasher.hash_one(name);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.known.load_full();
-        if let Some(member) = known.get(&name) {
-            return Some(member.clone());
+        if let Some(known) = known.get(&name) {
+            return Some(known.member.clone());
         }
         let mut next = HashMap::clone(&known);
         if next.len() >= NAMES_MAX {
-            next.retain(|_, member| is_of_use(member, now_ms));
+            next.retain(|_, known| is_of_use(&known.member, now_ms));
         }
         if next.len() >= NAMES_MAX {
             return None;
         }
         let member = Arc::new(Member::new(label, name, 1));
-        next.insert(name, member.clone());
+        let known = Known {
+            of: of.into(),
+            member: member.clone(),
+        };
+        next.insert(name, known);
         self.known.store(Arc::new(next));
         Some(member)
     }
 
-    pub fn members(&self) -> Vec<Arc<Member>> {
-        self.known.load().values().cloned().collect()
+    /// All members, those of models with the URLs of their endpoints.
+    pub fn members(&self) -> Vec<(String, Arc<Member>)> {
+        let known = self.known.load();
+        let known = known.values();
+        known
+            .map(|known| (known.of.to_string(), known.member.clone()))
+            .collect()
     }
 }
 
@@ -76,22 +100,22 @@ mod tests {
             window_ms: 1000,
             rest: Duration::from_secs(1),
         };
-        let bad = register.enter("bad", "bad", 1).unwrap();
+        let bad = register.enter("bad", "", "bad", 1).unwrap();
         let word = Word::Rest(Duration::from_secs(60));
         bad.breaker.settle(Pass::Resort, word, &rules, 1);
         for name in 0..10 * NAMES_MAX {
-            assert!(register.enter(name, "made up", 2).is_some());
+            assert!(register.enter(name, "", "made up", 2).is_some());
             assert!(register.members().len() <= NAMES_MAX);
         }
         assert!(register.find("bad").is_some());
         for name in 0..NAMES_MAX {
-            if let Some(member) = register.enter((name, "worse"), "worse", 3) {
+            if let Some(member) = register.enter((name, "worse"), "", "worse", 3) {
                 member.breaker.settle(Pass::Resort, word, &rules, 3);
             }
         }
-        assert!(register.enter("one more", "one more", 3).is_none());
+        assert!(register.enter("one more", "", "one more", 3).is_none());
         let later = 3 + 60_000 + KEPT_MS + 1;
-        assert!(register.enter("one more", "one more", later).is_some());
+        assert!(register.enter("one more", "", "one more", later).is_some());
         assert!(register.find("bad").is_none());
     }
 }

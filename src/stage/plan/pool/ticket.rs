@@ -123,7 +123,7 @@ impl Ticket {
         let rules = Rules::from(&self.pool.rules);
         let label = || self.origin.to_string();
         let stranger = match (&self.endpoint, word) {
-            (None, Word::Bad(_)) => self.pool.hosts.enter(&self.origin, &label(), now_ms),
+            (None, Word::Bad(_)) => self.pool.hosts.enter(&self.origin, "", &label(), now_ms),
             _ => None,
         };
         let known = self.endpoint.as_ref().map(|hold| (&hold.member, hold.pass));
@@ -166,12 +166,13 @@ impl Ticket {
         if let Some(hold) = &self.model {
             hold.member.breaker.settle(hold.pass, word, &rules, now_ms);
         } else if word != Word::Good && name.len() <= MODEL_BYTES_MAX {
-            let endpoint = match (&self.endpoint, self.listed) {
-                (Some(hold), Some(_)) => hold.member.spread,
-                _ => spread(&self.origin),
+            let (endpoint, url) = match (&self.endpoint, self.listed) {
+                (Some(hold), Some(_)) => (hold.member.spread, hold.member.label.to_string()),
+                _ => (spread(&self.origin), self.origin.to_string()),
             };
             let label: String = name.chars().map(plain).collect();
-            let known = self.pool.models.enter((endpoint, name), &label, now_ms);
+            let models = &self.pool.models;
+            let known = models.enter((endpoint, name), &url, &label, now_ms);
             if let Some(member) = known
                 && let Some(pass) = member.breaker.enter(now_ms)
             {

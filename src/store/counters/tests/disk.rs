@@ -274,3 +274,99 @@ fn ids_are_the_same_after_a_restart_and_differ_between_folders() {
     assert_eq!(hash(&one), hash(&one));
     assert_ne!(hash(&one), hash(&other));
 }
+
+/// A process with a rule of another kind: what runs, or requests in a short window.
+fn with_rate(folder: &Path, terms: Terms) -> Process {
+    let Process { counters, .. } = Process::start(folder, Technique::Fixed);
+    let rule = counters.rule(Identity(2), Kind::Rate, terms);
+    Process { counters, rule }
+}
+
+#[test]
+fn what_runs_in_one_process_counts_in_the_other() {
+    let folder = Folder::new();
+    let running = || with_rate(&folder.0, terms(Technique::Running, 1, 3));
+    let old = running();
+    let held: Vec<_> = (0..2).map(|_| old.take(7, 1).ok().unwrap()).collect();
+    old.visit();
+    let new = running();
+    assert_eq!(new.stands(7), (0, 2));
+    let third = new.take(7, 1).ok().unwrap();
+    assert!(new.take(7, 1).is_err());
+    new.visit();
+    old.visit();
+    assert!(old.take(7, 1).is_err());
+    // One by one they end, in either process, and there is room in both.
+    drop(held);
+    old.visit();
+    new.visit();
+    assert_eq!(new.stands(7), (0, 1));
+    drop(third);
+    new.visit();
+    old.visit();
+    assert_eq!((old.stands(7), new.stands(7)), ((0, 0), (0, 0)));
+    // What the dead ran, nobody runs.
+    let held = old.take(7, 3).ok().unwrap();
+    old.visit();
+    new.visit();
+    assert!(new.take(7, 1).is_err());
+    drop(old);
+    std::mem::forget(held);
+    new.visit();
+    assert!(new.take(7, 3).is_ok());
+}
+
+#[test]
+fn short_windows_go_on_in_a_successor() {
+    for technique in KEPT {
+        let folder = Folder::new();
+        let of = |millis| with_rate(&folder.0, terms(technique, millis, 10));
+        let old = of(5_000);
+        old.take(7, 8).ok().unwrap().settle(old.counters.now(), 8);
+        old.counters.flush();
+        let new = of(5_000);
+        new.counters.catch_up();
+        assert_eq!(new.stands(7), (8, 0), "{technique:?}");
+        assert!(new.take(7, 3).is_err());
+        assert!(new.take(7, 2).is_ok());
+        // A window that is over before anybody else can know is nobody's business.
+        let old = of(500);
+        old.take(9, 8).ok().unwrap().settle(old.counters.now(), 8);
+        old.counters.flush();
+        assert_eq!(of(500).stands(9), (0, 0));
+    }
+}
+
+#[test]
+fn a_counter_that_one_process_dropped_is_known_again_when_another_uses_it() {
+    for technique in KEPT {
+        let folder = Folder::new();
+        let start = || with_rate(&folder.0, terms(technique, 5_000, 10));
+        let (one, two) = (start(), start());
+        for _ in 0..3 {
+            one.take(7, 4).ok().unwrap().settle(one.counters.now(), 4);
+            one.visit();
+            two.visit();
+            assert_eq!(two.stands(7), (4, 0), "{technique:?}");
+            for process in [&one, &two] {
+                advance(&process.counters, 20_000);
+            }
+            let rates = &two.counters.rooms.rates;
+            (0..256).for_each(|turn| rates.sweep(turn, two.counters.now()));
+            assert_eq!(stands(&two.counters, 7), None);
+        }
+        // Even where the other one had not noticed that it stood empty.
+        one.take(7, 4).ok().unwrap().settle(one.counters.now(), 4);
+        one.visit();
+        two.visit();
+        advance(&two.counters, 20_000);
+        let rates = &two.counters.rooms.rates;
+        (0..256).for_each(|turn| rates.sweep(turn, two.counters.now()));
+        set(&two.counters.clock, |now| *now = one.counters.now());
+        one.take(7, 3).ok().unwrap().settle(one.counters.now(), 3);
+        one.visit();
+        two.visit();
+        two.visit();
+        assert_eq!(two.stands(7), (7, 0), "{technique:?}");
+    }
+}

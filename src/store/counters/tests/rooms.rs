@@ -22,7 +22,7 @@ fn random_keys_neither_grow_a_room_nor_push_out_a_live_budget() {
         }
     }
     // Those that found no room of their own share one counter with the rule's limit.
-    let bytes = counters.budgets.yard.bytes.load(Ordering::Relaxed);
+    let bytes = counters.rooms.budgets.yard.bytes.load(Ordering::Relaxed);
     assert!(bytes < SMALL + 1_000, "{bytes}");
     assert!(refused > 90_000, "{refused}");
     assert_eq!(stands(&counters, 7), Some((60, 0)));
@@ -46,17 +46,17 @@ fn idle_counters_make_room() {
             grant.settle(counters.now(), 1);
         }
     }
-    assert!(counters.budgets.is_full());
+    assert!(counters.rooms.budgets.is_full());
     let held = take(&counters, &rule, 3, 5).ok().unwrap();
     advance(&counters, 61_000);
-    (0..256).for_each(|turn| counters.budgets.sweep(turn, counters.now()));
+    (0..256).for_each(|turn| counters.rooms.budgets.sweep(turn, counters.now()));
     assert_eq!(stands(&counters, 3), Some((0, 5)));
     let mut left = 0;
     counters.each(|_| left += 1);
     // The one that is held, and the shared one, whose rule has it at hand.
     assert_eq!(left, 2);
     drop(held);
-    let bytes = counters.budgets.yard.bytes.load(Ordering::Relaxed);
+    let bytes = counters.rooms.budgets.yard.bytes.load(Ordering::Relaxed);
     assert!(bytes < 2_000, "{bytes}");
 }
 
