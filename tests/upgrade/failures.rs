@@ -158,7 +158,8 @@ fn a_successor_that_dies_at_any_step_leaves_the_old_one_serving() {
 
 #[test]
 fn a_successor_that_hangs_after_it_was_told_to_serve_leaves_the_old_one_serving() {
-    check_bad(&[("told", up_to("told", "exec sleep 60"), "not ready within")]);
+    let why = "did not serve within 10 s";
+    check_bad(&[("told", up_to("told", "exec sleep 60"), why)]);
 }
 
 #[test]

@@ -45,8 +45,16 @@ pub enum GiveError {
         "the successor ended as soon as it served; what it wrote to its standard error says why"
     )]
     Crashed,
-    #[error("the successor was not ready within {} s", READY_MAX.as_secs())]
+    #[error(
+        "the successor was not ready within {} s; what it wrote to its standard error may say why",
+        READY_MAX.as_secs()
+    )]
     Silent,
+    #[error(
+        "the successor was ready, but did not serve within {} s of being told to; try again",
+        SERVING_MAX.as_secs()
+    )]
+    Stalled,
     #[error("the successor speaks {0:?}, which is no hand-over that this version knows")]
     Foreign(String),
     #[error(
@@ -186,7 +194,10 @@ impl Giver {
         wire.set_patience(SERVING_MAX)?;
         wire.say(&format!("serve {}", parting.len()))?;
         wire.send(&parting)?;
-        wire.hear()?;
+        wire.hear().map_err(|error| match GiveError::from(error) {
+            GiveError::Silent => GiveError::Stalled,
+            other => other,
+        })?;
         if ends_within(wire.socket(), PROBATION) {
             return Err(GiveError::Crashed);
         }
