@@ -329,6 +329,30 @@ fn a_refused_client_that_expects_100_continue_gets_the_refusal_at_once() {
     }
 }
 
+#[test]
+fn a_client_that_was_given_leave_gets_a_later_refusal() {
+    let mock = Mock::start();
+    let gateway = Setup::new(&mock)
+        .server("max_body: 1KiB")
+        .provider("custom-nobody: {base_url: \"http://127.0.0.1:1\"}")
+        .start();
+    let ask = |path: &str| {
+        let request = Request::post(path).field("content-type", "application/json");
+        request.field("expect", "100-continue")
+    };
+    let long = ask(CHAT_PATH).chunked(vec![b' '; 4 << 10], vec![1 << 10; 4]);
+    let nobody = ask("/v1/acc/default/custom-nobody/chat/completions").body(CHAT);
+    for (request, refusal) in [(long, (413, 9413)), (nobody, (502, 2005))] {
+        let mut client = gateway.connect();
+        let head = request.head();
+        client.send(&head);
+        assert_eq!(client.read_head(false).status, 100, "{refusal:?}");
+        client.send(request.bytes().get(head.len()..).unwrap());
+        assert_eq!(client.read_answer(false).refusal(), refusal);
+    }
+    assert_eq!(gateway.log(2)[1]["status_code"], 502);
+}
+
 /// Streams 50 MB and sees that nothing is held back.
 fn check_stream_through(gateway: &Gateway, mock: &Mock, request: &Request, chunked: bool) {
     const PART: usize = 1 << 20;

@@ -56,6 +56,17 @@ fn check_refusal(what: &str, answer: &Answer, status: u16, code: u64, message: &
 }
 
 #[test]
+fn a_preface_that_stops_halfway_holds_no_connection() {
+    let mock = Mock::start();
+    let gateway = Setup::new(&mock).server("head_timeout: 300ms").start();
+    for lead in ["PRI ", "PRI * HTTP/2.0\r\n\r\nSM"] {
+        let mut client = gateway.connect();
+        client.send(lead.as_bytes());
+        assert!(client.is_closed(), "{lead:?}");
+    }
+}
+
+#[test]
 fn every_cause_has_its_status_its_code_and_the_whole_envelope() {
     let mock = Mock::start();
     let gateway = setup(&mock);

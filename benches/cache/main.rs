@@ -4,6 +4,7 @@
 //! on both sides. The provider is ended before the load, so that what is answered comes out of the cache.
 //! `floor-1k` is no cache at all: what Pingora's proxy takes that answers out of memory and decides nothing.
 
+#[expect(dead_code, reason = "the benchmark of the path uses the rest")]
 #[path = "../path/canned.rs"]
 mod canned;
 #[path = "../path/contest.rs"]
@@ -215,7 +216,7 @@ fn measure_hits(pins: &Pins, plan: &Plan) -> Result<ExitCode> {
     let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
     for (scenario, length) in plan.scenarios.iter().zip(lengths) {
         let contest = servers.contest(scenario);
-        let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
+        let rounds = runtime.block_on(contest.rounds(scenario, length, plan, |_| ()))?;
         report.add(scenario, rounds);
     }
     Ok(conclude(&report))

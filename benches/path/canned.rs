@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The field in which a request names its answer.
 pub const FIELD: &str = "x-mock";
+/// A query that asks for the same answers in a coding that nobody reads.
+pub const SEALED: &str = "?sealed";
+const SEALED_LINE: &str = "content-encoding: sealed\r\n";
 /// Content chunks of a stream.
 const CHUNKS: usize = 100;
 /// The text's greater part.
@@ -27,6 +30,7 @@ const PROSE: &str = concat!(
     paragraph!(),
     r#"At the top stands a house that people call \"the lantern\": the keeper sells bread there, and tells who went before.\n- Who pays may pass.\n"#,
 );
+const PADDING: &str = "q3Vd0xLm7Tz";
 const USAGE: &str = r#"{"prompt_tokens":120,"completion_tokens":256,"total_tokens":376,"prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 const NAMES: &str = r#""created":1700000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_1f35c1788c""#;
 
@@ -39,11 +43,12 @@ struct Answers {
 }
 
 impl Answers {
-    fn new() -> Self {
+    /// With one more line in their heads, or none.
+    fn new(line: &str) -> Self {
         Self {
-            plain_1k: plain(1 << 10),
-            plain_1m: plain(1 << 20),
-            stream: stream(),
+            plain_1k: plain(1 << 10, line),
+            plain_1m: plain(1 << 20, line),
+            stream: stream(line),
         }
     }
 
@@ -59,8 +64,30 @@ impl Answers {
     }
 }
 
-/// An answer whose body has `length` bytes, as far as its text can be cut.
-fn plain(length: usize) -> Vec<u8> {
+/// An answer's type, and its body in the pieces in which it is written.
+pub fn pieces(name: &str) -> Result<(&'static str, Vec<Vec<u8>>)> {
+    Ok(match name {
+        "1k" => ("application/json", vec![body(1 << 10).into_bytes()]),
+        "1m" => ("application/json", vec![body(1 << 20).into_bytes()]),
+        _ => {
+            ensure!(name == "stream", "no such answer: {name:?}");
+            let events = events().into_iter().map(String::into_bytes);
+            ("text/event-stream", events.collect())
+        }
+    })
+}
+
+fn plain(length: usize, line: &str) -> Vec<u8> {
+    let body = body(length);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{line}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// The body of an answer, of `length` bytes as far as its text can be cut.
+fn body(length: usize) -> String {
     let lead = format!(
         r#"{{"id":"chatcmpl-0123456789","object":"chat.completion",{NAMES},"choices":[{{"index":0,"message":{{"role":"assistant","content":""#
     );
@@ -76,19 +103,18 @@ fn plain(length: usize) -> Vec<u8> {
         text.push_str(word);
     }
     text.push_str(&".".repeat(room - text.len()));
-    let body = [lead, text, tail].concat();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body.as_bytes()].concat()
+    [lead, text, tail].concat()
 }
 
-fn stream() -> Vec<Vec<u8>> {
-    let event = |choices: &str, usage: &str| {
+/// The events of a stream. Each is padded by another length, as OpenAI's are.
+fn events() -> Vec<String> {
+    let mut number = 0;
+    let mut event = |choices: &str, usage: &str| {
         let id = r#""id":"chatcmpl-0123456789","object":"chat.completion.chunk""#;
+        let padding = PADDING.get(number % PADDING.len()..).unwrap_or_default();
+        number += 5;
         format!(
-            "data: {{{id},{NAMES},\"choices\":[{choices}],\"usage\":{usage},\"obfuscation\":\"q3Vd0\"}}\n\n"
+            "data: {{{id},{NAMES},\"choices\":[{choices}],\"usage\":{usage},\"obfuscation\":\"{padding}\"}}\n\n"
         )
     };
     let choice = |delta: &str, finish: &str| {
@@ -110,11 +136,16 @@ fn stream() -> Vec<Vec<u8>> {
     events.push(event(&choice("{}", "\"stop\""), "null"));
     events.push(event("", USAGE));
     events.push("data: [DONE]\n\n".to_owned());
+    events
+}
+
+fn stream(line: &str) -> Vec<Vec<u8>> {
     let chunk = |event: String| format!("{:x}\r\n{event}\r\n", event.len()).into_bytes();
-    let mut writes: Vec<Vec<u8>> = events.into_iter().map(chunk).collect();
-    let head =
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    writes.insert(0, head.to_vec());
+    let mut writes: Vec<Vec<u8>> = events().into_iter().map(chunk).collect();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{line}transfer-encoding: chunked\r\n\r\n"
+    );
+    writes.insert(0, head.into_bytes());
     writes.push(b"0\r\n\r\n".to_vec());
     writes
 }
@@ -126,7 +157,7 @@ pub fn run(listen: &str) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;
-        let answers = Arc::new(Answers::new());
+        let answers = Arc::new([Answers::new(""), Answers::new(SEALED_LINE)]);
         loop {
             let (stream, _) = listener.accept().await?;
             let answers = answers.clone();
@@ -138,7 +169,7 @@ pub fn run(listen: &str) -> Result<ExitCode> {
     })
 }
 
-async fn serve(mut stream: TcpStream, answers: &Answers) -> Result<()> {
+async fn serve(mut stream: TcpStream, [open, sealed]: &[Answers; 2]) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::with_capacity(16 << 10);
     loop {
@@ -153,6 +184,12 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> Result<()> {
             .context("no length")?
             .parse()?;
         let name = field(head, FIELD).context("no answer named")?.to_owned();
+        let target = head.lines().next().unwrap_or_default();
+        let answers = if target.contains(SEALED) {
+            sealed
+        } else {
+            open
+        };
         let whole = end + 4 + length;
         while received.len() < whole {
             ensure!(stream.read_buf(&mut received).await? > 0, "cut off");

@@ -28,7 +28,7 @@ impl Plan {
         let (rounds, stretch_ms) = if words.contains(&"--quick") {
             (3, 400)
         } else {
-            (7, 1200)
+            (21, 400)
         };
         let find = |name: &&str| {
             let known = all.iter().find(|known| known.name == *name);
@@ -80,12 +80,13 @@ pub struct Contest {
 }
 
 impl Contest {
-    /// Every answer has to have a body of `length` bytes.
+    /// Every answer has to have a body of `length` bytes. What else is to be measured comes `after` each round.
     pub async fn rounds(
         &self,
         scenario: &Scenario,
         length: usize,
         plan: &Plan,
+        mut after: impl FnMut(&Round),
     ) -> Result<Vec<Round>> {
         let bounds = plan.bounds();
         for server in self.bare.iter().chain([&self.gateway]) {
@@ -102,7 +103,9 @@ impl Contest {
                 gateway = stretch(&self.gateway, scenario, length, &bounds).await?;
                 bare = self.bare(scenario, length, &bounds).await?;
             }
-            rounds.push(Round { bare, gateway });
+            let round = Round { bare, gateway };
+            after(&round);
+            rounds.push(round);
         }
         Ok(rounds)
     }

@@ -118,7 +118,7 @@ pub fn measure(plan: &Plan) -> Result<ExitCode> {
     for scenario in &plan.scenarios {
         let length = runtime.block_on(load::probe(&direct, scenario))?;
         let contest = gateways.of(scenario);
-        let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
+        let rounds = runtime.block_on(contest.rounds(scenario, length, plan, |_| ()))?;
         report.add(scenario, rounds);
     }
     Ok(conclude(&report))

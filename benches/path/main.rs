@@ -3,8 +3,9 @@
 //! CPU time of the same requests through both, in turns.
 //!
 //! `cargo bench --bench path [-- [--quick] [SCENARIO…]]`. With `reading` as the first word it measures what
-//! reading the usage costs, in two ways: against the same answers to the same requests at an endpoint that is
-//! known to use nothing, and against answers to PUT, which are not held back for a bill either. With `failover` it is
+//! reading the usage costs: against the same answers in a coding that is not read, where all else is done all the same;
+//! all that is done about usage against the same requests at an endpoint that is known to use nothing, and against
+//! answers to PUT, which are not held back for a bill either; and the time of the reader by itself as a share of that. With `failover` it is
 //! what a dead provider costs once its breaker is open. For profilers, one load against a server that runs
 //! already: `-- drive ADDRESS PATH SCENARIO COUNT [PUT]`.
 
@@ -16,13 +17,15 @@ mod load;
 mod process;
 mod report;
 mod scenario;
+mod share;
 
 use anyhow::{Context, Result, bail};
 use contest::{Contest, Plan, Side, conclude, runtime};
 use load::{Bounds, Crew, Target};
 use process::{Folder, Pins, Process};
-use report::{Figures, Report, Title};
+use report::{Figures, Report, Round, Title};
 use scenario::Scenario;
+use share::Share;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -104,7 +107,7 @@ fn measure(plan: &Plan) -> Result<ExitCode> {
     for scenario in &plan.scenarios {
         // What the provider itself answers is what has to come through.
         let length = runtime.block_on(load::probe(&direct, scenario))?;
-        let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
+        let rounds = runtime.block_on(contest.rounds(scenario, length, plan, |_| ()))?;
         report.add(scenario, rounds);
     }
     report.set_starts(starts);
@@ -128,7 +131,13 @@ fn measure_reading(plan: &Plan) -> Result<ExitCode> {
     };
     let direct = Target::new(provider.address, DIRECT_PATH);
     let mut code = ExitCode::SUCCESS;
+    let mut shares = Vec::new();
+    let sealed = format!("{GATEWAY_PATH}{}", canned::SEALED);
     for (what, bare) in [
+        (
+            "answers read for their usage, against the same in a coding that is not read, whose usage is estimated",
+            side("POST", &sealed),
+        ),
         (
             "answers read for their usage and billed, against the same that are known to use nothing",
             side("POST", FREE_PATH),
@@ -148,16 +157,23 @@ fn measure_reading(plan: &Plan) -> Result<ExitCode> {
             latency: false,
         };
         let mut report = Report::new(title, pins.to_string(), plan.rounds, plan.stretch);
+        shares.clear();
         for scenario in &plan.scenarios {
             // What the provider itself answers is what has to come through.
             let length = runtime.block_on(load::probe(&direct, scenario))?;
-            let rounds = runtime.block_on(contest.rounds(scenario, length, plan))?;
+            let mut share = Share::new(scenario)?;
+            let after = |round: &Round| share.measure(round);
+            let rounds = runtime.block_on(contest.rounds(scenario, length, plan, after))?;
             report.add(scenario, rounds);
+            shares.push(share);
         }
         if report.errors() > 0 {
             code = ExitCode::FAILURE;
         }
         print!("{report}");
+    }
+    for share in shares {
+        println!("{share}");
     }
     Ok(code)
 }

@@ -1,5 +1,6 @@
 //! Money in whole numbers: amounts in nano-dollars, rates in femto-dollars, and decimal text for both.
 
+use super::digits;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -7,11 +8,11 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Decimal places of an amount: a nano-dollar.
-const NANO_PLACES: u32 = 9;
+const NANO_PLACES: usize = 9;
 /// Decimal places of a rate for one: a femto-dollar.
-const FEMTO_PLACES: u32 = 15;
+const FEMTO_PLACES: usize = 15;
 /// Decimal places of a rate for a million, which then is whole femto-dollars for one.
-const MILLION_PLACES: u32 = 9;
+const MILLION_PLACES: usize = 9;
 const FEMTO_PER_NANO: u128 = 1_000_000;
 /// Below this, an `u128` has room for another digit.
 const DIGITS_LIMIT: u128 = 10_u128.pow(37);
@@ -68,6 +69,16 @@ impl NanoUsd {
 
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Decimal dollars.
+    pub fn show(self) -> String {
+        shown::<NANO_PLACES>(self.0)
+    }
+
+    /// Writes decimal dollars, without exponent and without zeros that say nothing.
+    pub fn write_to(self, line: &mut Vec<u8>) {
+        digits::write_decimal::<NANO_PLACES>(line, self.0, 0);
     }
 
     /// Reads decimal dollars without a sign, such as `0.25` or `2.5e-6`, rounded to a nano-dollar.
@@ -130,12 +141,12 @@ impl Rate {
 
     /// Decimal dollars for one.
     pub fn show_per_one(self) -> String {
-        show(self.0, FEMTO_PLACES)
+        shown::<FEMTO_PLACES>(self.0)
     }
 
     /// Decimal dollars for a million.
     pub fn show_per_million(self) -> String {
-        show(self.0, MILLION_PLACES)
+        shown::<MILLION_PLACES>(self.0)
     }
 }
 
@@ -169,7 +180,7 @@ impl FromStr for NanoUsd {
 
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&show(self.0, NANO_PLACES))
+        f.pad(&self.show())
     }
 }
 
@@ -226,7 +237,7 @@ pub fn deserialize_dollars<'de, D: Deserializer<'de>, T>(
 }
 
 /// Reads `$` and plain decimal digits, of which none may be lost.
-fn exact_dollars(text: &str, places: u32) -> Result<u64, MoneyError> {
+fn exact_dollars(text: &str, places: usize) -> Result<u64, MoneyError> {
     let text = text.trim();
     if text.starts_with("-$") {
         return Err(MoneyError::Negative);
@@ -295,11 +306,12 @@ impl Decimal {
     }
 
     /// This number with `places` behind the decimal point, as a whole one, and whether it is exact.
-    fn scale(self, places: u32) -> Result<(u64, bool), MoneyError> {
+    fn scale(self, places: usize) -> Result<(u64, bool), MoneyError> {
         if self.digits == 0 {
             return Ok((0, !self.cut));
         }
-        let shift = self.exponent.saturating_add(i64::from(places));
+        let places = i64::try_from(places).unwrap_or(i64::MAX);
+        let shift = self.exponent.saturating_add(places);
         let power = u32::try_from(shift.unsigned_abs()).ok();
         let power = power.and_then(|shift| 10_u128.checked_pow(shift));
         let (value, exact) = match (shift >= 0, power) {
@@ -317,6 +329,13 @@ impl Decimal {
     }
 }
 
+/// Decimal text without exponent and without zeros that say nothing.
+fn shown<const PLACES: usize>(value: u64) -> String {
+    let mut text = Vec::with_capacity(24);
+    digits::write_decimal::<PLACES>(&mut text, value, 0);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 fn read_exponent(text: &str) -> Result<i64, MoneyError> {
     let (below, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -327,28 +346,6 @@ fn read_exponent(text: &str) -> Result<i64, MoneyError> {
     }
     let size = digits.parse().unwrap_or(EXPONENT_MAX).min(EXPONENT_MAX);
     Ok(if below { -size } else { size })
-}
-
-/// Decimal text without exponent and without zeros that say nothing.
-fn show(value: u64, places: u32) -> String {
-    let power = 10_u64.pow(places);
-    let (whole, mut fraction) = (value / power, value % power);
-    if fraction == 0 {
-        return whole.to_string();
-    }
-    let mut width = places;
-    while fraction.is_multiple_of(10) {
-        fraction /= 10;
-        width -= 1;
-    }
-    let mut text = whole.to_string();
-    text.push('.');
-    while width > 0 {
-        width -= 1;
-        let digit = fraction / 10_u64.pow(width) % 10;
-        text.push(char::from(b'0' + digit as u8));
-    }
-    text
 }
 
 #[cfg(test)]

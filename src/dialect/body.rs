@@ -60,7 +60,9 @@ impl Body {
             let lead = content_type.get(..kind.len());
             lead.is_some_and(|lead| lead.eq_ignore_ascii_case(kind.as_bytes()))
         };
-        let framing = if is("vnd.amazon.eventstream") {
+        let framing = if content_type == b"application/json" {
+            Framing::Unknown { events: false }
+        } else if is("vnd.amazon.eventstream") {
             Framing::Frames(Frames::default())
         } else if is("ndjson") || is("stream+json") || is("jsonl") {
             Framing::Json { lines: true }
@@ -87,6 +89,10 @@ impl Body {
 
     pub fn tally(&self) -> &Tally {
         &self.texts.tally
+    }
+
+    pub fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.texts.tally
     }
 
     pub fn is_corrupt(&self) -> bool {

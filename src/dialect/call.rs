@@ -1,79 +1,59 @@
 //! What a JSON body asks for: the few members that the gateway needs, read without building a tree.
 
+use super::json::{read_digits, read_members};
 use crate::llm::call::Call;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::fmt;
 
 /// The members, as the formats spell them. Of a repeated one the last counts, as with providers, so
 /// that gateway and provider do not read two different models out of one body.
 #[derive(Default)]
 struct Members<'a> {
-    model: Option<&'a RawValue>,
+    model: Option<&'a [u8]>,
     /// ElevenLabs and Cartesia.
-    model_id: Option<&'a RawValue>,
-    stream: Option<&'a RawValue>,
-    max_tokens: Option<&'a RawValue>,
-    max_completion_tokens: Option<&'a RawValue>,
-    max_output_tokens: Option<&'a RawValue>,
+    model_id: Option<&'a [u8]>,
+    stream: Option<&'a [u8]>,
+    max_tokens: Option<&'a [u8]>,
+    max_completion_tokens: Option<&'a [u8]>,
+    max_output_tokens: Option<&'a [u8]>,
     /// Choices.
-    n: Option<&'a RawValue>,
+    n: Option<&'a [u8]>,
     /// Gemini.
-    generation_config: Option<&'a RawValue>,
+    generation_config: Option<&'a [u8]>,
     /// Bedrock.
-    inference_config: Option<&'a RawValue>,
+    inference_config: Option<&'a [u8]>,
     /// Ollama.
-    options: Option<&'a RawValue>,
+    options: Option<&'a [u8]>,
 }
 
 impl<'a> Members<'a> {
-    fn of_name(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
+    fn of_name(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
         Some(match name {
-            "model" => &mut self.model,
-            "model_id" => &mut self.model_id,
-            "stream" => &mut self.stream,
-            "max_tokens" => &mut self.max_tokens,
-            "max_completion_tokens" => &mut self.max_completion_tokens,
-            "max_output_tokens" => &mut self.max_output_tokens,
-            "n" => &mut self.n,
-            "generationConfig" | "generation_config" => &mut self.generation_config,
-            "inferenceConfig" => &mut self.inference_config,
-            "options" => &mut self.options,
+            b"model" => &mut self.model,
+            b"model_id" => &mut self.model_id,
+            b"stream" => &mut self.stream,
+            b"max_tokens" => &mut self.max_tokens,
+            b"max_completion_tokens" => &mut self.max_completion_tokens,
+            b"max_output_tokens" => &mut self.max_output_tokens,
+            b"n" => &mut self.n,
+            b"generationConfig" | b"generation_config" => &mut self.generation_config,
+            b"inferenceConfig" => &mut self.inference_config,
+            b"options" => &mut self.options,
             _ => return None,
         })
     }
-}
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-/// A member's name, borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Members::default();
-        while let Some(Name(name)) = map.next_key()? {
-            match members.of_name(&name) {
-                Some(member) => *member = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
+    /// Nothing if the body is no JSON object.
+    fn of_body(body: &'a [u8]) -> Option<Self> {
+        let mut members = Self::default();
+        read_members(body, |name, value| {
+            if let Some(member) = members.of_name(name) {
+                let text = value.is_ascii() || str::from_utf8(value).is_ok();
+                *member = Some(text.then_some(value)?);
             }
-        }
-        Ok(members)
+            Some(())
+        })?;
+        Some(members)
     }
 }
 
@@ -94,35 +74,39 @@ impl Members<'_> {
     /// The largest of the bounds that are there, times the choices that are asked for. What is no
     /// number bounds nothing.
     fn output_max(&self) -> Option<u64> {
-        let nested = [self.generation_config, self.inference_config, self.options];
-        let nested = nested.map(|raw| raw.map(|raw| serde_json::from_str(raw.get())));
-        let nested: [Bounds<'_>; 3] =
-            nested.map(|bounds| bounds.and_then(Result::ok).unwrap_or_default());
         let own = [
             self.max_tokens,
             self.max_completion_tokens,
             self.max_output_tokens,
         ];
-        let inner = nested.iter().flat_map(|bounds| {
-            [
-                bounds.max_output_tokens,
-                bounds.max_tokens,
-                bounds.num_predict,
-            ]
-        });
-        let bound = own.into_iter().chain(inner).filter_map(number).max()?;
-        let inner = nested.iter().map(|bounds| bounds.candidate_count);
-        let choices = inner.chain([self.n]).filter_map(number).max();
-        Some(bound.saturating_mul(choices.unwrap_or(1).max(1)))
+        let mut bound = own.into_iter().flatten().filter_map(number).max();
+        let mut choices = self.n.and_then(number);
+        let nested = [self.generation_config, self.inference_config, self.options];
+        for object in nested.into_iter().flatten() {
+            let inner: Bounds<'_> = serde_json::from_slice(object).unwrap_or_default();
+            let bounds = [inner.max_output_tokens, inner.max_tokens, inner.num_predict];
+            let read = |raw: &RawValue| number(raw.get().as_bytes());
+            bound = bound.max(bounds.into_iter().flatten().filter_map(read).max());
+            choices = choices.max(inner.candidate_count.and_then(read));
+        }
+        Some(bound?.saturating_mul(choices.unwrap_or(1).max(1)))
     }
 }
 
-fn text(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
+/// A string's text, from JSON that holds.
+fn text(value: &[u8]) -> Option<String> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inner.contains(&b'\\') {
+        return serde_json::from_slice(value).ok();
+    }
+    String::from_utf8(inner.to_vec()).ok()
 }
 
-fn number(raw: Option<&RawValue>) -> Option<u64> {
-    let number: serde_json::Number = serde_json::from_str(raw?.get()).ok()?;
+fn number(value: &[u8]) -> Option<u64> {
+    if let Some(whole) = read_digits(value) {
+        return Some(whole);
+    }
+    let number: serde_json::Number = serde_json::from_slice(value).ok()?;
     // Some write a whole number as 100.0.
     number.as_u64().or_else(|| {
         number
@@ -135,13 +119,16 @@ fn number(raw: Option<&RawValue>) -> Option<u64> {
 /// Reads a request's body. What is no JSON object, or spells the members otherwise, asks for
 /// nothing that is known: the provider will say what is wrong with it.
 pub fn read(body: &[u8]) -> Call {
-    let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
+    let Some(members) = Members::of_body(body) else {
         return Call::default();
     };
     Call {
         output_max: members.output_max(),
-        model: text(members.model).or_else(|| text(members.model_id)),
-        stream: members.stream.is_some_and(|raw| raw.get() == "true"),
+        model: members
+            .model
+            .and_then(text)
+            .or_else(|| members.model_id.and_then(text)),
+        stream: members.stream == Some(b"true"),
     }
 }
 
@@ -191,103 +178,4 @@ pub fn text_bytes(body: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(body: &str, model: Option<&str>, stream: bool) {
-        let expect = Call {
-            model: model.map(str::to_owned),
-            stream,
-            output_max: None,
-        };
-        assert_eq!(read(body.as_bytes()), expect, "{body}");
-    }
-
-    #[test]
-    fn bodies_say_their_model_and_whether_they_stream() {
-        check(
-            r#"{"messages":[{"model":"no"}],"model":"gpt","stream":true}"#,
-            Some("gpt"),
-            true,
-        );
-        check(r#"{"model":"a\u002db","stream":null}"#, Some("a-b"), false);
-        check(r#"{"model_id":"eleven"}"#, Some("eleven"), false);
-        check(r#"{"model":"a","model":"b"}"#, Some("b"), false);
-        check(r#"{"model":"a","model_id":0}"#, Some("a"), false);
-        check(r#"{"model":7}"#, None, false);
-        check(r#"["#, None, false);
-        check(r#"["gpt",null,true]"#, None, false);
-        check("", None, false);
-    }
-
-    #[test]
-    fn a_body_takes_another_model_and_nothing_else_changes() {
-        let check = |body: &str, expect: Option<&str>| {
-            let changed = with_model(body.as_bytes(), "b\"2");
-            let changed = changed.map(|body| String::from_utf8(body).unwrap());
-            assert_eq!(changed.as_deref(), expect, "{body}");
-        };
-        check(
-            r#"{ "messages":[{"model":"a"}], "model" : "a" ,"n":1.0}"#,
-            Some(r#"{ "messages":[{"model":"a"}], "model" : "b\"2" ,"n":1.0}"#),
-        );
-        check(r#"{"model_id":"a"}"#, Some(r#"{"model_id":"b\"2"}"#));
-        for body in [
-            "{}",
-            "[]",
-            "",
-            r#"{"model":7}"#,
-            r#"{"model":"a","model":"b"}"#,
-        ] {
-            check(body, None);
-        }
-    }
-
-    #[test]
-    fn bodies_say_how_long_their_answer_may_be() {
-        for (body, output_max) in [
-            (r#"{"max_tokens":100}"#, Some(100)),
-            (
-                r#"{"max_tokens":100,"max_completion_tokens":200,"n":3}"#,
-                Some(600),
-            ),
-            (r#"{"max_output_tokens":1e2}"#, Some(100)),
-            (
-                r#"{"generationConfig":{"maxOutputTokens":7,"candidateCount":2}}"#,
-                Some(14),
-            ),
-            (r#"{"generation_config":{"max_output_tokens":7}}"#, Some(7)),
-            (r#"{"inferenceConfig":{"maxTokens":5,"topP":1}}"#, Some(5)),
-            (r#"{"options":{"num_predict":9}}"#, Some(9)),
-            (r#"{"options":{"num_predict":-1}}"#, None),
-            (r#"{"max_tokens":"100"}"#, None),
-            (r#"{"max_tokens":null,"n":2}"#, None),
-            (r#"{"generationConfig":[1]}"#, None),
-            (r#"{"messages":[{"max_tokens":4}]}"#, None),
-            (
-                r#"{"max_tokens":18446744073709551615,"n":2}"#,
-                Some(u64::MAX),
-            ),
-        ] {
-            let call = read(body.replacen('{', "{\"model\":\"m\",", 1).as_bytes());
-            assert_eq!(call.output_max, output_max, "{body}");
-            assert_eq!(call.model.as_deref(), Some("m"), "{body}");
-        }
-    }
-
-    #[test]
-    fn files_in_base64_are_no_text() {
-        assert_eq!(text_bytes(b"{}"), 2);
-        let text = "a word and another ".repeat(200);
-        let body = format!(r#"{{"content":"{text}"}}"#);
-        assert_eq!(text_bytes(body.as_bytes()), body.len() as u64);
-        let file = "QUJD".repeat(5000);
-        let body = format!(r#"{{"text":"see","url":"data:image/png;base64,{file}"}}"#);
-        assert!(
-            text_bytes(body.as_bytes()) < 64,
-            "{}",
-            text_bytes(body.as_bytes())
-        );
-        assert_eq!(text_bytes(&[b'"'; 5000]), 5000);
-    }
-}
+mod tests;

@@ -1,9 +1,12 @@
 //! Finds the wanted members of a JSON text as it passes, cut anywhere, without holding it.
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 
+use super::nest::Nest;
 use super::place::{At, Level, Place, Span};
-use super::quote::{ends_scalar, is_blank, is_escaped, pass_plain, split_at_quote};
+use super::quote::{
+    ends_scalar, find_near_quote, is_blank, is_escaped, pass_plain, split_at_quote,
+};
 use super::tally::{Field, Tally};
 use super::trail::Trails;
 use super::tree::Node;
@@ -31,7 +34,8 @@ pub(super) struct Scanner {
     lost: bool,
     /// The next byte is escaped by a backslash.
     escaped: bool,
-    trails: Trails<Place>,
+    /// What the texts so far had in common; there is nothing to know of the first one.
+    trails: Option<Box<Trails<Place>>>,
 }
 
 impl Scanner {
@@ -45,7 +49,7 @@ impl Scanner {
             measured: 0,
             lost: false,
             escaped: false,
-            trails: Trails::default(),
+            trails: None,
         }
     }
 
@@ -55,30 +59,53 @@ impl Scanner {
         self.at = At::Value(Some(self.root));
         self.field = None;
         self.forget();
-        self.trails.begin();
+        self.trails.get_or_insert_default().begin();
     }
 
     /// Reads on, and tells the tally what it finds.
     pub fn read(&mut self, mut bytes: &[u8], tally: &mut Tally) {
         while !bytes.is_empty() {
-            let used = if let Some((used, place)) = self.trails.follow(bytes, tally) {
-                self.levels.clear();
-                self.levels.extend_from_slice(place.levels());
-                (self.at, self.field) = (place.at, place.field);
+            let used = if let Some(used) = self.follow(bytes, tally) {
                 used
             } else {
                 let before = self.at;
                 let used = self.step(bytes, tally);
-                if self.trails.are_laid() {
-                    let place = self.place().filter(|place| !before.peeks_to(place.at));
-                    let passed = bytes.get(..used).unwrap_or(bytes);
-                    self.trails.extend(passed, place);
+                if self.trails.is_some() {
+                    self.lay(bytes.get(..used).unwrap_or(bytes), before);
                 }
                 used
             };
-            self.trails.turn(self.is_measuring());
             bytes = bytes.get(used..).unwrap_or_default();
         }
+    }
+
+    /// Goes where texts before went from here, as far as this one is like them.
+    fn follow(&mut self, bytes: &[u8], tally: &mut Tally) -> Option<usize> {
+        let trails = self.trails.as_mut()?;
+        let (used, place) = trails.follow(bytes, tally)?;
+        self.levels.clear();
+        self.levels.extend_from_slice(place.levels());
+        (self.at, self.field) = (place.at, place.field);
+        self.turn();
+        Some(used)
+    }
+
+    /// Remembers the way from a place through these bytes.
+    fn lay(&mut self, passed: &[u8], from: At) {
+        if self.trails.as_ref().is_some_and(|trails| trails.are_laid()) {
+            let place = self.place().filter(|place| !from.peeks_to(place.at));
+            self.trails
+                .iter_mut()
+                .for_each(|trails| trails.extend(passed, place));
+        }
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        let measures = self.is_measuring();
+        self.trails
+            .iter_mut()
+            .for_each(|trails| trails.turn(measures));
     }
 
     fn is_measuring(&self) -> bool {
@@ -93,9 +120,7 @@ impl Scanner {
             At::Key => self.read_key(bytes),
             At::Inside(Span::Text) => self.pass_text(bytes, tally),
             At::Inside(Span::Scalar) => self.pass_scalar(bytes, tally),
-            At::Inside(Span::Nest(open, depth, quoted)) => {
-                self.pass_nest(bytes, (open, depth, quoted), tally)
-            }
+            At::Inside(Span::Nest(nest)) => self.pass_nest(bytes, nest, tally),
         }
     }
 
@@ -135,12 +160,17 @@ impl Scanner {
                     };
                     return start + 1;
                 }
-                self.at = At::Inside(Span::Nest(first, 0, false));
+                self.at = At::Inside(Span::Nest(Nest::new(first)));
             }
             b'"' => self.at = At::Inside(Span::Text),
             _ => self.at = At::Inside(Span::Scalar),
         }
         self.field = node.and_then(|node| node.field);
+        if self.trails.is_none()
+            && let Some(len) = self.pass_whole(bytes.get(start..).unwrap_or_default(), tally)
+        {
+            return start + len;
+        }
         if first != b'"' {
             return start;
         }
@@ -148,6 +178,29 @@ impl Scanner {
             self.keep(b"\"");
         }
         start + 1
+    }
+
+    /// Passes a value that is here as a whole, which needs no keeping. Answers its length, or nothing if it is not.
+    fn pass_whole(&mut self, bytes: &[u8], tally: &mut Tally) -> Option<usize> {
+        let (len, measured) = match self.at {
+            At::Inside(Span::Text) => {
+                let inside = bytes.get(1..)?;
+                let end = self.find_quote(inside).or_else(|| {
+                    self.escaped = false;
+                    None
+                })?;
+                (end + 2, end)
+            }
+            At::Inside(Span::Scalar) => (bytes.iter().position(|byte| ends_scalar(*byte))?, 0),
+            _ => return None,
+        };
+        if let Some(field) = self.field.take()
+            && (len <= KEPT_BYTES_MAX || !field.is_kept())
+        {
+            tally.note(field, bytes.get(..len)?, measured as u64);
+        }
+        self.step_out();
+        Some(len)
     }
 
     /// Finds the next key that is wanted, past plain members that are not, or the object's end.
@@ -212,7 +265,7 @@ impl Scanner {
     /// The end of the string that `bytes` is, or goes on with.
     #[inline]
     fn find_quote(&mut self, bytes: &[u8]) -> Option<usize> {
-        let Some(end) = memchr(b'"', bytes) else {
+        let Some(end) = find_near_quote(bytes) else {
             self.escaped = is_escaped(bytes, self.escaped);
             return None;
         };
@@ -239,59 +292,36 @@ impl Scanner {
     }
 
     fn pass_text(&mut self, bytes: &[u8], tally: &mut Tally) -> usize {
-        let end = self.find_quote(bytes);
-        self.keep(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
-        let Some(end) = end else {
+        let Some(end) = self.find_quote(bytes) else {
+            self.keep(bytes);
             return bytes.len();
         };
-        if self.field.is_some_and(Field::is_kept) {
-            self.keep(b"\"");
-        }
-        self.finish(tally);
+        let kept = self.field.is_some_and(Field::is_kept);
+        let last = bytes.get(..end + usize::from(kept));
+        self.finish(last.unwrap_or_default(), tally);
         end + 1
     }
 
     /// Only kept values can be numbers, words or null: such a value has no length worth measuring.
     fn pass_scalar(&mut self, bytes: &[u8], tally: &mut Tally) -> usize {
-        let end = bytes.iter().position(|byte| ends_scalar(*byte));
-        if self.field.is_some_and(Field::is_kept) {
-            self.keep(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
-        }
-        if end.is_some() {
-            self.finish(tally);
-        }
-        end.unwrap_or(bytes.len())
+        let kept = self.field.is_some_and(Field::is_kept);
+        let part = |end| bytes.get(..end).filter(|_| kept).unwrap_or_default();
+        let Some(end) = bytes.iter().position(|byte| ends_scalar(*byte)) else {
+            self.keep(part(bytes.len()));
+            return bytes.len();
+        };
+        self.finish(part(end), tally);
+        end
     }
 
-    fn pass_nest(&mut self, bytes: &[u8], nest: (u8, usize, bool), tally: &mut Tally) -> usize {
-        let (open, mut depth, mut quoted) = nest;
-        // `{` and `}`, `[` and `]` are two apart in ASCII.
-        let close = open + 2;
-        let mut used = 0;
-        let mut ended = false;
-        while let Some(rest) = bytes.get(used..).filter(|rest| !ended && !rest.is_empty()) {
-            let next = if quoted {
-                self.find_quote(rest)
-            } else {
-                memchr3(b'"', open, close, rest)
-            };
-            let Some(next) = next else {
-                used = bytes.len();
-                break;
-            };
-            used += next + 1;
-            match rest.get(next) {
-                Some(b'"') => quoted = !quoted,
-                Some(&byte) if byte == open => depth += 1,
-                _ => depth = depth.saturating_sub(1),
-            }
-            ended = depth == 0;
-        }
-        self.keep(bytes.get(..used).unwrap_or_default());
+    fn pass_nest(&mut self, bytes: &[u8], mut nest: Nest, tally: &mut Tally) -> usize {
+        let (used, ended) = nest.pass(bytes);
+        let part = bytes.get(..used).unwrap_or_default();
         if ended {
-            self.finish(tally);
+            self.finish(part, tally);
         } else {
-            self.at = At::Inside(Span::Nest(open, depth, quoted));
+            self.keep(part);
+            self.at = At::Inside(Span::Nest(nest));
         }
         used
     }
@@ -310,14 +340,22 @@ impl Scanner {
         }
     }
 
-    /// Ends the value being passed.
-    fn finish(&mut self, tally: &mut Tally) {
-        if let Some(field) = self.field.take()
-            && !self.lost
-        {
-            tally.note(field, &self.kept, self.measured);
-            self.trails.tell(field, &self.kept, self.measured);
+    /// Ends the value being passed with its last part, which is all of it as a rule, and then needs no keeping.
+    fn finish(&mut self, last: &[u8], tally: &mut Tally) {
+        if let Some(field) = self.field {
+            let whole = self.kept.is_empty() && field.is_kept() && last.len() <= KEPT_BYTES_MAX;
+            if !whole {
+                self.keep(last);
+            }
+            let value = if whole { last } else { &self.kept };
+            if !self.lost {
+                tally.note(field, value, self.measured);
+                if let Some(trails) = &mut self.trails {
+                    trails.tell(field, value, self.measured);
+                }
+            }
         }
+        self.field = None;
         self.forget();
         self.step_out();
     }
@@ -327,7 +365,9 @@ impl Scanner {
         let closed = self.levels.pop();
         if closed.is_some() && self.levels.is_empty() {
             tally.note_text_end();
-            self.trails.tell_text_end();
+            if let Some(trails) = &mut self.trails {
+                trails.tell_text_end();
+            }
         }
         self.step_out();
     }

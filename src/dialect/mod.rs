@@ -16,14 +16,18 @@ pub mod usage;
 pub mod workers_ai;
 
 mod base64;
+mod block;
 mod body;
 mod count;
 mod converse;
 mod encoding;
 mod eventstream;
+mod json;
 mod marks;
 mod members;
+mod nest;
 mod place;
+mod plain;
 mod quote;
 mod sniff;
 mod sse;

@@ -1,5 +1,6 @@
 //! Where the reading of a JSON text stands.
 
+use super::nest::Nest;
 use super::tally::Field;
 use super::tree::Node;
 
@@ -45,8 +46,7 @@ impl At {
 pub(super) enum Span {
     Text,
     Scalar,
-    /// Its bracket, the depth, and whether within quotes; brackets of the other kind are balanced within.
-    Nest(u8, usize, bool),
+    Nest(Nest),
 }
 
 impl Place {

@@ -1,5 +1,6 @@
 //! What has been learnt of one answer so far.
 
+use super::json::Cursor;
 use crate::llm::usage::Usage;
 
 /// Makes usage out of a member's JSON.
@@ -56,8 +57,11 @@ const BRACKETS_LEN: u64 = 2;
 #[derive(Default)]
 pub(super) struct Tally {
     parts: Usage,
-    whole: Option<Parse>,
-    whole_text: Vec<u8>,
+    /// The whole that a plain answer reports, which reports it once.
+    whole: Option<Usage>,
+    /// The whole that a stream reported last, and how to read it.
+    latest: Option<Parse>,
+    latest_text: Vec<u8>,
     pub model: Option<String>,
     /// Whether the answer comes in events, not as one text.
     pub streamed: bool,
@@ -78,11 +82,12 @@ impl Tally {
             return;
         }
         match field {
-            Field::Whole(parse) => {
-                self.whole = Some(parse);
-                self.whole_text.clear();
-                self.whole_text.extend_from_slice(value);
+            Field::Whole(parse) if self.streamed => {
+                self.latest = Some(parse);
+                self.latest_text.clear();
+                self.latest_text.extend_from_slice(value);
             }
+            Field::Whole(parse) => self.whole = parse(value),
             Field::PlainPart(_) if self.streamed => {}
             Field::Part(add) | Field::PlainPart(add) => add(&mut self.parts, value),
             Field::Final(add) => {
@@ -121,8 +126,8 @@ impl Tally {
 
     /// The usage reported so far.
     pub fn usage(&self) -> Usage {
-        let whole = self.whole.and_then(|parse| parse(&self.whole_text));
-        whole.unwrap_or_default().over(self.parts)
+        let latest = self.latest.and_then(|parse| parse(&self.latest_text));
+        latest.or(self.whole).unwrap_or_default().over(self.parts)
     }
 
     fn note_model(&mut self, value: &[u8]) {
@@ -131,9 +136,11 @@ impl Tally {
         if known == Some(name) || name.len() > MODEL_BYTES_MAX {
             return;
         }
-        if let Ok(model) = serde_json::from_slice::<String>(value) {
-            self.model = Some(model);
-        }
+        let plain = Cursor::new(value).plain_string();
+        self.model = match plain.and_then(|name| String::from_utf8(name.to_vec()).ok()) {
+            Some(model) => Some(model),
+            None => serde_json::from_slice(value).ok().or(self.model.take()),
+        };
     }
 }
 

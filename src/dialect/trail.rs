@@ -20,8 +20,6 @@ pub(super) struct Trails<Place> {
 /// Which part of a text is being read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leg {
-    /// The first text, of which nothing is remembered: it may be the only one.
-    First,
     Lead,
     /// The string of which the length counts.
     Measured,
@@ -57,7 +55,7 @@ enum Told {
 impl<Place> Default for Trails<Place> {
     fn default() -> Self {
         Self {
-            leg: Leg::First,
+            leg: Leg::Lead,
             fresh: false,
             lead: Trail::default(),
             tail: Trail::default(),
@@ -137,7 +135,7 @@ impl<Place: Copy> Trails<Place> {
         match self.leg {
             Leg::Lead => Some(&mut self.lead),
             Leg::Tail => Some(&mut self.tail),
-            Leg::First | Leg::Measured | Leg::Rest => None,
+            Leg::Measured | Leg::Rest => None,
         }
     }
 }

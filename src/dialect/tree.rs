@@ -7,6 +7,8 @@ pub(super) struct Node {
     key: &'static str,
     pub field: Option<Field>,
     pub below: &'static [Node],
+    /// The marks of the keys below: one that has another mark is none of them.
+    marks: u64,
 }
 
 impl Node {
@@ -16,6 +18,7 @@ impl Node {
             key,
             field: Some(field),
             below: &[],
+            marks: 0,
         }
     }
 
@@ -25,6 +28,7 @@ impl Node {
             key,
             field: None,
             below,
+            marks: marks(below),
         }
     }
 
@@ -34,6 +38,7 @@ impl Node {
             key,
             field: Some(field),
             below,
+            marks: marks(below),
         }
     }
 
@@ -43,12 +48,28 @@ impl Node {
     }
 
     /// The wanted member of this key.
+    #[inline]
     pub fn find(&self, key: &[u8]) -> Option<&'static Node> {
-        // Most keys that are not wanted differ in length or first letter: no need to compare them.
-        let like = |node: &&Node| {
-            node.key.len() == key.len() && node.key.as_bytes().first() == key.first()
-        };
-        let mut nodes = self.below.iter().filter(like);
-        nodes.find(|node| node.key.as_bytes() == key)
+        if self.marks & mark(key) == 0 {
+            return None;
+        }
+        self.below.iter().find(|node| node.key.as_bytes() == key)
     }
+}
+
+/// One bit of many for a key's length and first letter, in which most keys differ.
+const fn mark(key: &[u8]) -> u64 {
+    let Some(first) = key.first() else {
+        return 0;
+    };
+    1 << ((key.len() * 11 + *first as usize) % u64::BITS as usize)
+}
+
+const fn marks(mut nodes: &[Node]) -> u64 {
+    let mut marks = 0;
+    while let Some((node, rest)) = nodes.split_first() {
+        marks |= mark(node.key.as_bytes());
+        nodes = rest;
+    }
+    marks
 }

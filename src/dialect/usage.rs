@@ -41,7 +41,7 @@ pub struct Reader {
     /// `None` if there is nothing to listen to, or no more.
     decoder: Option<Decoder<Body>>,
     /// What the head reports, which counts if the body reports nothing.
-    head: Usage,
+    head: Option<Box<Usage>>,
     operation: Operation,
     stopped: bool,
 }
@@ -51,7 +51,7 @@ impl Reader {
     pub fn new(dialect: Option<Dialect>, operation: Operation, head: Head<'_>) -> Self {
         let mut reader = Self {
             decoder: None,
-            head: Usage::default(),
+            head: None,
             operation,
             stopped: false,
         };
@@ -59,7 +59,7 @@ impl Reader {
         if head.status >= 400 || matches!(operation, Operation::CountTokens | Operation::Files) {
             return reader;
         }
-        reader.head = read_head(dialect, &head);
+        reader.head = read_head(dialect, &head).map(Box::new);
         let content_type = (head.header)("content-type").unwrap_or_default();
         let encoding = (head.header)("content-encoding").unwrap_or_default();
         let packed = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
@@ -92,7 +92,7 @@ impl Reader {
 
     /// Ends the reading where the body ends, or was cut.
     pub fn finish(mut self) -> Reading {
-        let mut usage = self.head;
+        let mut usage = self.head.map(|usage| *usage);
         let mut reading = Reading {
             unread: self.stopped,
             ..Reading::default()
@@ -101,19 +101,22 @@ impl Reader {
             let (reported, complete) = body.finish();
             reading.complete = complete;
             reading.unread |= body.is_corrupt();
-            let tally = body.tally();
-            reading.model = tally.model.clone();
+            let tally = body.tally_mut();
+            reading.model = tally.model.take();
             reading.error = tally.error;
             reading.output_bytes = tally.output_bytes;
             if reported.is_reported() {
-                usage = reported;
+                usage = Some(reported);
             }
         }
-        if self.operation == Operation::Image && usage.image_output.is_none() {
+        if self.operation == Operation::Image
+            && let Some(usage) = &mut usage
+            && usage.image_output.is_none()
+        {
             // An image model writes nothing but images.
             usage.image_output = usage.output;
         }
-        reading.usage = Some(usage).filter(Usage::is_reported);
+        reading.usage = usage;
         reading
     }
 }
@@ -136,13 +139,14 @@ fn tree(dialect: Option<Dialect>) -> &'static Node {
     }
 }
 
-fn read_head(dialect: Option<Dialect>, head: &Head<'_>) -> Usage {
-    match dialect {
-        Some(Dialect::Bedrock) => bedrock::usage::read_head(head.header),
-        Some(Dialect::Elevenlabs) => elevenlabs::usage::read_head(head.header),
-        Some(Dialect::Deepgram) => deepgram::usage::read_head(head.header),
-        _ => Usage::default(),
-    }
+fn read_head(dialect: Option<Dialect>, head: &Head<'_>) -> Option<Usage> {
+    let usage = match dialect? {
+        Dialect::Bedrock => bedrock::usage::read_head(head.header),
+        Dialect::Elevenlabs => elevenlabs::usage::read_head(head.header),
+        Dialect::Deepgram => deepgram::usage::read_head(head.header),
+        _ => return None,
+    };
+    Some(usage).filter(Usage::is_reported)
 }
 
 #[cfg(test)]

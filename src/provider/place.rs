@@ -231,6 +231,9 @@ fn fill_template(
     captures: &Captures<'_>,
     account: Option<&str>,
 ) -> Result<String, PlaceError> {
+    if !template.contains('{') {
+        return Ok(template.to_owned());
+    }
     let mut filled = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

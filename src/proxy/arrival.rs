@@ -1,5 +1,6 @@
 //! A request's head as it arrives: what is noted of it, and what it may not be.
 
+use super::buffered::CLIENT_STALL;
 use super::context::Context;
 use super::faults::HeadFault;
 use super::intake;
@@ -17,18 +18,15 @@ use http::HeaderMap;
 use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT};
 use pingora::http::RequestHeader;
-use pingora_proxy::Session;
-use std::time::{Duration, Instant};
+use pingora::protocols::http::ServerSession;
+use std::time::Instant;
 
 /// The longest path that is kept.
 const PATH_CHARS_MAX: usize = 2048;
-/// A client that takes nothing for this long is gone.
-const CLIENT_STALL: Duration = Duration::from_secs(60);
 
 /// A request begins: its client may take only so long, and what it sent is noted.
-pub fn arrive(session: &mut Session, context: &mut Context) {
-    let downstream = session.as_downstream_mut();
-    downstream.set_write_timeout(Some(CLIENT_STALL));
+pub fn arrive(session: &mut ServerSession, context: &mut Context) {
+    session.set_write_timeout(Some(CLIENT_STALL));
     let record = &mut context.record;
     note(session, &mut record.received, &mut record.asked);
 }
@@ -41,7 +39,7 @@ pub fn note_target(asked: &mut Asked, provider: &Provider, place: &Place, model:
     asked.stream = place.streams;
 }
 
-fn note(session: &Session, received: &mut Received, asked: &mut Asked) {
+fn note(session: &ServerSession, received: &mut Received, asked: &mut Asked) {
     let head = session.req_header();
     received.method = Some(head.method.clone());
     let path = String::from_utf8_lossy(head.raw_path());
@@ -59,7 +57,7 @@ fn note(session: &Session, received: &mut Received, asked: &mut Asked) {
 /// # Errors
 /// It leads nowhere.
 pub fn locate(
-    session: &Session,
+    session: &ServerSession,
     stages: &Stages,
     asked: &mut Asked,
 ) -> Result<(Found, String), Refusal> {
@@ -98,7 +96,7 @@ pub fn locate(
 /// # Errors
 /// The body is too large, too slow or malformed.
 pub async fn read_call(
-    session: &mut Session,
+    session: &mut ServerSession,
     record: &mut Record,
     conduct: &Conduct,
 ) -> Result<Bytes, Refusal> {
@@ -120,7 +118,7 @@ pub async fn read_call(
 ///
 /// # Errors
 /// What is wrong with the head.
-pub fn check(session: &Session, bytes_max: u64) -> Result<(), HeadFault> {
+pub fn check(session: &ServerSession, bytes_max: u64) -> Result<(), HeadFault> {
     let head = session.req_header();
     let fields = head.headers.iter();
     let fields: usize = fields
@@ -135,7 +133,7 @@ pub fn check(session: &Session, bytes_max: u64) -> Result<(), HeadFault> {
         return Ok(());
     }
     // Pingora lets Transfer-Encoding win and forgets the length, so the raw head has to tell.
-    let raw = session.as_downstream().to_h1_raw();
+    let raw = session.to_h1_raw();
     let mut lines = raw.split(|byte| *byte == b'\n');
     let is_length = |line: &[u8]| {
         let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -207,7 +205,7 @@ fn origin_form(target: &str) -> &str {
 }
 
 /// What routing looks at, and the query with its `?`.
-pub fn target(session: &Session) -> (Target<'_>, &str) {
+pub fn target(session: &ServerSession) -> (Target<'_>, &str) {
     let head = session.req_header();
     let path = std::str::from_utf8(head.raw_path()).unwrap_or_default();
     let path = origin_form(path);

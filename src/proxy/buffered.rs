@@ -11,18 +11,49 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::time::Sleep;
 
 /// What is longer goes out by itself.
 const GATHERED_BYTES_MAX: usize = 4096;
 
+/// A client that takes nothing for this long is gone.
+pub const CLIENT_STALL: Duration = Duration::from_secs(60);
+
 /// A connection; Pingora gathers by itself only on those that its own services accept.
 #[derive(Debug)]
-pub struct Buffered(BufWriter<Stream>);
+pub struct Buffered {
+    inner: BufWriter<Stream>,
+    /// Runs while the client takes nothing. Pingora's own timeouts leave some flushes out.
+    stall: Option<Pin<Box<Sleep>>>,
+}
 
 impl Buffered {
     pub fn new(stream: Stream) -> Self {
-        Self(BufWriter::with_capacity(GATHERED_BYTES_MAX, stream))
+        Self {
+            inner: BufWriter::with_capacity(GATHERED_BYTES_MAX, stream),
+            stall: None,
+        }
+    }
+
+    /// What came of a write, unless the client has stalled for too long.
+    fn bound<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(CLIENT_STALL)));
+        stall
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -31,7 +62,7 @@ impl Drop for Buffered {
     /// as far as the socket takes it at once.
     fn drop(&mut self) {
         let mut nobody = Context::from_waker(Waker::noop());
-        let _ = Pin::new(&mut self.0).poll_flush(&mut nobody);
+        let _ = Pin::new(&mut self.inner).poll_flush(&mut nobody);
     }
 }
 
@@ -41,7 +72,7 @@ impl AsyncRead for Buffered {
         context: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(self.0.get_mut()).poll_read(context, room)
+        Pin::new(self.inner.get_mut()).poll_read(context, room)
     }
 }
 
@@ -51,7 +82,8 @@ impl AsyncWrite for Buffered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.bound(written, context)
     }
 
     fn poll_write_vectored(
@@ -59,19 +91,21 @@ impl AsyncWrite for Buffered {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
+        self.bound(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        self.bound(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
 
@@ -81,52 +115,52 @@ impl AsyncWrite for Buffered {
 impl Shutdown for Buffered {
     async fn shutdown(&mut self) {
         // Whoever is gone need not get the rest.
-        let _ = tokio::io::AsyncWriteExt::flush(&mut self.0).await;
-        self.0.get_mut().shutdown().await;
+        let _ = tokio::io::AsyncWriteExt::flush(&mut self.inner).await;
+        self.inner.get_mut().shutdown().await;
     }
 }
 
 #[async_trait]
 impl Peek for Buffered {
     async fn try_peek(&mut self, room: &mut [u8]) -> io::Result<bool> {
-        self.0.get_mut().try_peek(room).await
+        self.inner.get_mut().try_peek(room).await
     }
 }
 
 impl UniqueID for Buffered {
     fn id(&self) -> UniqueIDType {
-        self.0.get_ref().id()
+        self.inner.get_ref().id()
     }
 }
 
 impl Ssl for Buffered {
     fn get_ssl(&self) -> Option<&TlsRef> {
-        self.0.get_ref().get_ssl()
+        self.inner.get_ref().get_ssl()
     }
 
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.0.get_ref().get_ssl_digest()
+        self.inner.get_ref().get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.0.get_ref().selected_alpn_proto()
+        self.inner.get_ref().selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Buffered {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.0.get_ref().get_timing_digest()
+        self.inner.get_ref().get_timing_digest()
     }
 }
 
 impl GetProxyDigest for Buffered {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.0.get_ref().get_proxy_digest()
+        self.inner.get_ref().get_proxy_digest()
     }
 }
 
 impl GetSocketDigest for Buffered {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.0.get_ref().get_socket_digest()
+        self.inner.get_ref().get_socket_digest()
     }
 }

@@ -6,7 +6,7 @@ use super::dealings::{Dealings, Source};
 use super::exchange::{Exchange, Metering, Verdict};
 use super::failure::Failure;
 use super::faults::FieldFault;
-use super::fields::Put;
+use super::parts::number;
 use super::reply::CACHE_STATUS;
 use super::seat::SEAT;
 use super::{fields, judge, wishes};
@@ -16,15 +16,16 @@ use crate::stage::cache::control::{Policy, Wishes};
 use crate::stage::cache::fill;
 use crate::stage::cache::key::Parts;
 use crate::stage::cache::question::{Asker, Lapsed, Limits, Question};
-use crate::stage::cache::reading::{Follow, Kept};
+use crate::stage::cache::reading::{AtOnce, Follow, Kept};
 use crate::stage::cache::whole::{self, Matter};
 use crate::stage::cache::{self, Outcome, label::Label};
 use crate::stage::plan::fault::Fault;
 use crate::stage::plan::target::Step;
 use crate::stage::route::Gateway;
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_cache::RespCacheable::{self, Cacheable, Uncacheable};
 use pingora_cache::lock::{CacheKeyLock, Locked};
@@ -34,7 +35,7 @@ use pingora_cache::{
 };
 use pingora_proxy::Session;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// For how many seconds the answer is fresh, in all.
 const TTL: HeaderName = HeaderName::from_static("x-tollgate-cache-ttl");
@@ -48,40 +49,40 @@ pub fn has_begun() -> bool {
 
 /// What a request asks, as far as the cache is concerned.
 pub struct Inquiry<'a> {
-    gateway: &'a Gateway,
-    query: &'a str,
-    steps: &'a [Step],
-    wishes: Wishes,
+    pub gateway: &'a Gateway,
+    pub query: &'a str,
+    /// Where it was read.
+    pub body: Option<&'a Bytes>,
+    /// The first that will be tried names the question.
+    pub steps: &'a [Step],
+    /// The request's own.
+    pub wishes: Wishes,
 }
 
-impl<'a> Inquiry<'a> {
-    /// The first of the `steps` that will be tried names the question; `wishes` are the request's own.
-    pub const fn new(
-        gateway: &'a Gateway,
-        query: &'a str,
-        steps: &'a [Step],
-        wishes: Wishes,
-    ) -> Self {
-        Self {
-            gateway,
-            query,
-            steps,
-            wishes,
-        }
-    }
+/// What the cache has to say to a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is used up where it is made; a box would cost every hit an allocation"
+)]
+pub enum Advice {
+    /// The answer is in memory, fresh, and readable for this client.
+    AtOnce(AtOnce),
+    /// Asked by a question, it may be answered from elsewhere in the cache.
+    Ask(Dealings),
 }
 
-/// What a request is to the cache: asked by a question, it may be answered from there.
+/// What a request is to the cache.
 ///
 /// # Errors
 /// A step's own field has no meaning.
 pub fn consult(
-    session: &Session,
+    head: &RequestHeader,
     context: &Context,
     inquiry: Inquiry<'_>,
-) -> Result<Dealings, FieldFault> {
+) -> Result<Advice, FieldFault> {
+    let without = |outcome| Ok(Advice::Ask(Dealings::new(outcome, None)));
     let Some(Step { target, .. }) = inquiry.steps.first() else {
-        return Ok(Dealings::default());
+        return without(Outcome::Off);
     };
     let own = target.written_fields();
     let wishes = match own {
@@ -90,35 +91,38 @@ pub fn consult(
     };
     let cache = &context.stages.cache;
     let asked = &context.record.asked;
-    let head = session.req_header();
     let ttl = match cache.decide(inquiry.gateway, &wishes) {
-        Policy::Off => return Ok(Dealings::default()),
-        Policy::Bypass => return Ok(Dealings::new(Outcome::Bypass, None)),
+        Policy::Off => return without(Outcome::Off),
+        Policy::Bypass => return without(Outcome::Bypass),
         Policy::Use { ttl } => ttl,
     };
-    let body = context.seat().and_then(|seat| seat.body());
-    let question = body.filter(|_| whole::is_question(&head.method, target.place.operation));
-    let question = question.and_then(|body| {
-        let parts = Parts {
-            account: asked.account.as_deref().unwrap_or_default(),
-            gateway: &inquiry.gateway.name,
-            provider: &target.provider.slug,
-            place: &target.place,
-            query: target.own.as_ref().map_or(inquiry.query, |own| &own.query),
-            model: target.model.as_deref(),
-            stream: target.streams,
-            headers: [Some(&head.headers), own],
-            key_fields: &target.provider.key_fields,
-            metadata: &asked.metadata,
-            body,
-        };
-        cache.question(inquiry.gateway, wishes, ttl, &parts)
-    });
-    let outcome = match question {
-        Some(_) => Outcome::Miss,
-        None => Outcome::Bypass,
+    let is_question = whole::is_question(&head.method, target.place.operation);
+    let Some(body) = inquiry.body.filter(|_| is_question) else {
+        return without(Outcome::Bypass);
     };
-    Ok(Dealings::new(outcome, question))
+    let parts = Parts {
+        account: asked.account.as_deref().unwrap_or_default(),
+        gateway: &inquiry.gateway.name,
+        provider: &target.provider.slug,
+        place: &target.place,
+        query: target.own.as_ref().map_or(inquiry.query, |own| &own.query),
+        model: target.model.as_deref(),
+        stream: target.streams,
+        headers: [Some(&head.headers), own],
+        key_fields: &target.provider.key_fields,
+        metadata: &asked.metadata,
+        body,
+    };
+    let gateway = inquiry.gateway;
+    let Some(key) = cache.key(gateway, &wishes, &parts) else {
+        return without(Outcome::Bypass);
+    };
+    let kept = cache.store.at_once(&key);
+    if let Some(kept) = kept.filter(|kept| takes(&head.headers, &kept.fields)) {
+        return Ok(Advice::AtOnce(kept));
+    }
+    let question = cache.question(gateway, (key, wishes), ttl, &parts);
+    Ok(Advice::Ask(Dealings::new(Outcome::Miss, question)))
 }
 
 /// Opens the cache for a request that uses it.
@@ -348,13 +352,10 @@ pub fn is_kept(session: &Session) -> bool {
 }
 
 /// Notes what became of the request as its answer begins, and tells the client.
-///
-/// # Errors
-/// A field cannot be written.
-pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut impl Put) -> Result<()> {
+pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut HeaderMap) {
     let caching = &mut exchange.caching;
     let Some(question) = &caching.question else {
-        return Ok(());
+        return;
     };
     let asker = session.cache.maybe_cache_key().map(|key| &key.extensions);
     let asker = asker.and_then(|extensions| extensions.get::<Arc<Asker>>());
@@ -372,16 +373,20 @@ pub fn mark(session: &Session, exchange: &mut Exchange, head: &mut impl Put) -> 
         Source::Filling(..) => Some(question.ttl),
         _ => None,
     };
+    tell(caching.outcome, fresh, head);
+}
+
+/// Lets an answer say what became of its request at the cache, and for how long it is `fresh` in all.
+pub fn tell(outcome: Outcome, fresh: Option<Duration>, head: &mut HeaderMap) {
     if let Some(fresh) = fresh {
-        head.put(TTL, HeaderValue::from(fresh.as_secs()))?;
+        head.insert(TTL, number(fresh.as_secs()));
     }
-    if caching.outcome == Outcome::Stale {
-        head.put(STALE, HeaderValue::from_static("true"))?;
+    if outcome == Outcome::Stale {
+        head.insert(STALE, HeaderValue::from_static("true"));
     }
-    if caching.outcome.is_cached() {
-        head.put(CACHE_STATUS, HeaderValue::from_static("HIT"))?;
+    if outcome.is_cached() {
+        head.insert(CACHE_STATUS, HeaderValue::from_static("HIT"));
     }
-    Ok(())
 }
 
 #[cfg(test)]

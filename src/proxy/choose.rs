@@ -9,7 +9,7 @@ use crate::stage::plan::pool::{Asked, Choice, Resort, Unfit};
 use crate::stage::plan::target::{Fields, Target};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 /// Google takes it in the query, too.
 const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
@@ -20,7 +20,7 @@ const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// # Errors
 /// Nothing is fit to be asked.
 pub fn choose(
-    session: &Session,
+    session: &ServerSession,
     exchange: &Exchange,
     target: &Target,
     stages: &Stages,

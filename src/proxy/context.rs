@@ -1,9 +1,11 @@
 //! What Pingora carries for us from callback to callback.
 
 use super::exchange::Exchange;
-use super::seat::{SEAT, Seat};
+use super::seat::Seat;
 use crate::stage::Stages;
 use crate::stage::journal::record::Record;
+use crate::stage::limit::Admission;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// One request's state.
@@ -18,9 +20,9 @@ pub struct Context {
 /// Where a request stands. What exists only while a provider is asked lives in the exchange.
 pub enum Phase {
     /// Nothing is decided yet.
-    Arrived(Arc<Seat>),
-    /// The gateway has answered by itself.
-    Answered,
+    Arrived,
+    /// The gateway answers by itself, where a limit let the request in under that.
+    Answered(Admission),
     /// A provider is asked.
     Exchanging(Box<Exchange>),
     /// The record is written.
@@ -30,20 +32,18 @@ pub enum Phase {
 impl Context {
     pub fn new(stages: Arc<Stages>) -> Self {
         stages.journal.metrics.in_flight.inc();
-        let seat = SEAT.try_with(Arc::clone).unwrap_or_default();
         Self {
             stages,
             record: Record::begin(),
-            phase: Phase::Arrived(seat),
+            phase: Phase::Arrived,
         }
     }
 
-    /// What is shared with the client's session, until the gateway has answered by itself.
+    /// What is shared with the client's session, in the phase that has one.
     pub fn seat(&self) -> Option<&Arc<Seat>> {
         match &self.phase {
-            Phase::Arrived(seat) => Some(seat),
             Phase::Exchanging(exchange) => Some(&exchange.seat),
-            Phase::Answered | Phase::Settled => None,
+            Phase::Arrived | Phase::Answered(_) | Phase::Settled => None,
         }
     }
 
@@ -51,7 +51,13 @@ impl Context {
     pub fn exchange(&mut self) -> Option<&mut Exchange> {
         match &mut self.phase {
             Phase::Exchanging(exchange) => Some(exchange),
-            Phase::Arrived(_) | Phase::Answered | Phase::Settled => None,
+            Phase::Arrived | Phase::Answered(_) | Phase::Settled => None,
         }
     }
+}
+
+tokio::task_local! {
+    /// The request that the task hands to Pingora: admitted at the door, it was begun before Pingora
+    /// asks for its context.
+    pub static ADMITTED: Cell<Option<Box<Context>>>;
 }

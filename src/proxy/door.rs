@@ -1,12 +1,14 @@
 //! Where clients come in: a connection's protocol, its requests' heads, and its end.
 
+use super::context::{ADMITTED, Context};
 use super::faults::HeadFault;
 use super::gateway::Gateway;
 use super::lifecycle::{Lifecycle, Phase};
 use super::refusal::Refusal;
 use super::replay::Replay;
 use super::reply::{self, Stamp};
-use super::seat::{SEAT, Seat};
+use super::seat::SEAT;
+use super::{pipeline, settle};
 use crate::stage::Stages;
 use crate::stage::journal::record::{End, Record};
 use arc_swap::ArcSwap;
@@ -15,11 +17,13 @@ use pingora::ErrorType;
 use pingora::apps::{
     HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp,
 };
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use pingora_timeout::timeout;
+use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,8 +33,10 @@ use tokio::sync::watch;
 const LINGER: Duration = Duration::from_secs(5);
 /// The longest request target that the `http` crate takes.
 const URI_BYTES_MAX: usize = 65_534;
-/// What every plain-text HTTP/2 connection begins with (RFC 9113, 3.4), and no HTTP/1 request.
-const PRIOR_KNOWLEDGE: &[u8; 4] = b"PRI ";
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Every request has more bytes than these.
+const LEAD_BYTES: usize = 4;
 
 /// Takes connections and tells their protocol.
 pub struct Door {
@@ -75,24 +81,37 @@ impl ServerApp for Door {
     ) -> Option<Stream> {
         // Under TLS the protocol was agreed on in the handshake.
         if stream.get_ssl_digest().is_some() {
-            return self.porter(false).process_new(stream, shutdown).await;
-        }
-        let mut lead = [0; PRIOR_KNOWLEDGE.len()];
-        let head_timeout = self.stages.load().conduct.head_timeout;
-        let peeked = timeout(head_timeout, stream.try_peek(&mut lead)).await;
-        match peeked {
-            Ok(Ok(true)) if lead == *PRIOR_KNOWLEDGE => {
-                self.porter(true).process_new(stream, shutdown).await
+            let porter = self.porter(false);
+            if stream.selected_alpn_proto() == Some(ALPN::H2) {
+                return porter.process_new(stream, shutdown).await;
             }
-            Ok(Ok(_)) => self.porter(false).process_new(stream, shutdown).await,
-            // Nothing, or too little, was sent.
-            Ok(Err(_)) | Err(_) => None,
+            porter.serve_http1(stream, shutdown).await;
+            return None;
         }
+        let head_timeout = self.stages.load().conduct.head_timeout;
+        match timeout(head_timeout, is_http2(&mut stream)).await {
+            Ok(Ok(true)) => return self.porter(true).process_new(stream, shutdown).await,
+            Ok(Ok(false)) => self.porter(false).serve_http1(stream, shutdown).await,
+            // Nothing, or too little, was sent.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        None
     }
 
     async fn cleanup(&self) {
         self.proxy.http_cleanup().await;
     }
+}
+
+/// Whether a connection in plain text begins as HTTP/2 does. A whole preface is waited for only where the first
+/// bytes are its own: other requests may be shorter.
+async fn is_http2(stream: &mut Stream) -> io::Result<bool> {
+    let mut lead = [0; LEAD_BYTES];
+    if !stream.try_peek(&mut lead).await? || !PREFACE.starts_with(&lead) {
+        return Ok(false);
+    }
+    let mut preface = [0; PREFACE.len()];
+    Ok(stream.try_peek(&mut preface).await? && preface == *PREFACE)
 }
 
 /// Takes requests from a connection and hands them to the proxy.
@@ -103,17 +122,44 @@ struct Porter {
     options: HttpServerOptions,
 }
 
-/// Marks a connection that has already carried a request.
-struct Reused;
-
 #[async_trait]
 impl HttpServerApp for Porter {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let reused = session.take_connection_user_context().is_some();
+        self.serve(session, false, shutdown).await
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
+
+impl Porter {
+    /// Takes one request after the other from an HTTP/1 connection. Pingora's own loop does the same, with its
+    /// state on the heap anew for each request.
+    async fn serve_http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let mut session = ServerSession::new_http1(stream);
+        let mut reused = false;
+        while let Some(left) = self.serve(session, reused, shutdown).await {
+            let (stream, settings) = left.consume();
+            session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            reused = true;
+        }
+    }
+
+    /// Takes one request; returns the connection where it can take another.
+    async fn serve(
+        &self,
+        mut session: ServerSession,
+        reused: bool,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
         if !self.read_head(&mut session, reused).await {
             return None;
         }
@@ -124,20 +170,23 @@ impl HttpServerApp for Porter {
         // Whether an early answer ends the connection is decided where it is given.
         session.set_close_on_response_before_downstream_finish(false);
         session.set_total_drain_timeout(Some(LINGER));
-        let seat = Arc::new(Seat::default());
+        let mut context = Context::new(self.stages.load_full());
+        if let Some(reached) = pipeline::receive(&mut session, &mut context).await {
+            settle::settle(&session, &mut context, None);
+            let finished = reached && session.finish_body().await.is_ok();
+            return if finished { part(session).await } else { None };
+        }
+        let seat = context.seat()?.clone();
         let replay = ServerSession::new_custom(Box::new(Replay::new(session, seat.clone())));
         let served = self.proxy.process_new_http(replay, shutdown);
-        SEAT.scope(seat.clone(), served).await;
+        let served = SEAT.scope(seat.clone(), served);
+        ADMITTED
+            .scope(Cell::new(Some(Box::new(context))), served)
+            .await;
         let (session, finished) = seat.take()?;
         if finished { part(session).await } else { None }
     }
 
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-}
-
-impl Porter {
     /// Reads a request's head. `false` where there is none to serve: the connection was closed or
     /// idle for too long, or the head was refused.
     async fn read_head(&self, session: &mut ServerSession, reused: bool) -> bool {
@@ -232,8 +281,7 @@ async fn part(mut session: ServerSession) -> Option<ReusedHttpStream> {
     if session.get_keepalive().is_some() {
         session.set_keepalive(Some(0));
     }
-    let mut settings = HttpPersistentSettings::for_session(&session);
-    settings.set_user_context(Box::new(Reused));
+    let settings = HttpPersistentSettings::for_session(&session);
     let stream = session.finish().await.ok().flatten()?;
     Some(ReusedHttpStream::from_reusable_stream(stream, settings))
 }

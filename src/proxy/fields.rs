@@ -3,19 +3,21 @@
 use super::exchange::{Attempt, Exchange};
 use super::gate::HELD_BYTES_MAX;
 use super::intake;
+use super::parts::number;
 use crate::stage::meter::{Bill, UsageSource};
 use crate::stage::plan::target::{Fields, Target};
-use http::HeaderMap;
 use http::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue,
     RETRY_AFTER, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
 use pingora::Result;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use std::time::Duration;
 
 /// Names that begin so are meant for the gateway or were put on by an edge before it.
-const OWN_PREFIX: &str = "cf-";
+pub const OWN_PREFIX: &str = "cf-";
 /// The client's own id for the event.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("cf-aig-event-id");
 /// What a step without its own keeps of the client's fields.
@@ -45,52 +47,6 @@ static OWN_CONNECTION: [HeaderName; 2] = [
 ];
 const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 const TOKENS: HeaderName = HeaderName::from_static("x-tollgate-tokens");
-
-/// What fields of ours are put on: an answer's head as its provider spelled it, or mere fields, on which that
-/// costs a quarter.
-pub trait Put {
-    fn fields(&self) -> &HeaderMap;
-
-    /// # Errors
-    /// The field cannot be written.
-    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
-
-    /// Beside others of its name.
-    ///
-    /// # Errors
-    /// The field cannot be written.
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
-}
-
-impl Put for ResponseHeader {
-    fn fields(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.insert_header(name, value)
-    }
-
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.append_header(name, value).map(|_| ())
-    }
-}
-
-impl Put for HeaderMap {
-    fn fields(&self) -> &HeaderMap {
-        self
-    }
-
-    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.insert(name, value);
-        Ok(())
-    }
-
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
-        self.append(name, value);
-        Ok(())
-    }
-}
 
 /// Makes the client's request head the provider's. Pingora has taken the hop-by-hop fields off
 /// (RFC 9110, 7.6.1).
@@ -173,14 +129,14 @@ fn replace_fields(head: &mut RequestHeader, own: &HeaderMap) -> Result<()> {
 
 /// Takes off what a provider says about its own host and its own connection (RFC 9110, 7.6.1), which
 /// would be wrong about ours.
-pub fn to_client(head: &mut ResponseHeader) {
-    head.remove_header(&ALT_SVC);
-    head.remove_header(&STRICT_TRANSPORT_SECURITY);
-    if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+pub fn to_client(head: &mut Parts) {
+    let fields = &mut head.headers;
+    fields.remove(ALT_SVC);
+    fields.remove(STRICT_TRANSPORT_SECURITY);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
-    let nominated: Vec<HeaderName> = head
-        .headers
+    let nominated: Vec<HeaderName> = fields
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -188,11 +144,8 @@ pub fn to_client(head: &mut ResponseHeader) {
         // What frames the body is still read by others.
         .filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING)
         .collect();
-    for name in &nominated {
-        head.remove_header(name);
-    }
-    for name in &OWN_CONNECTION {
-        head.remove_header(name);
+    for name in nominated.iter().chain(&OWN_CONNECTION) {
+        fields.remove(name);
     }
 }
 
@@ -221,10 +174,8 @@ pub fn bill(bill: Option<&Bill>) -> Vec<(HeaderName, HeaderValue)> {
     let Some(bill) = bill.filter(|bill| bill.usage_source == UsageSource::Reported) else {
         return Vec::new();
     };
-    let mut fields = vec![(TOKENS, HeaderValue::from(bill.tokens()))];
-    let cost = bill
-        .cost
-        .map(|cost| HeaderValue::try_from(cost.to_string()));
+    let mut fields = vec![(TOKENS, number(bill.tokens()))];
+    let cost = bill.cost.map(|cost| HeaderValue::try_from(cost.show()));
     fields.extend(
         cost.and_then(std::result::Result::ok)
             .map(|cost| (COST, cost)),

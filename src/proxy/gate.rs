@@ -1,5 +1,6 @@
 //! Keeps an answer back until it may go out: a plain one, until what it used can stand in its head.
 
+use super::parts;
 use http::header::{HeaderName, HeaderValue};
 use pingora::protocols::http::HttpTask;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -104,15 +105,17 @@ impl Held {
         if gate.is_shut() && !ended && self.bytes <= HELD_BYTES_MAX && !gate.is_over() {
             return None;
         }
-        for (name, value) in gate.clear() {
-            let heads = self.tasks.iter_mut().filter_map(|task| match task {
-                HttpTask::Header(head, _) if !head.status.is_informational() => Some(head),
-                _ => None,
+        let late = gate.clear();
+        let head = self.tasks.iter_mut().find_map(|task| match task {
+            HttpTask::Header(head, _) if !head.status.is_informational() => Some(head),
+            _ => None,
+        });
+        if let Some(head) = head.filter(|_| !late.is_empty()) {
+            parts::amend(head, |parts| {
+                for (name, value) in late {
+                    parts.headers.insert(name, value);
+                }
             });
-            for head in heads {
-                // A field too many is no reason to lose the answer.
-                let _ = head.insert_header(name.clone(), value.clone());
-            }
         }
         Some(std::mem::take(&mut self.tasks))
     }

@@ -1,9 +1,9 @@
 //! Pingora's callbacks, each handed on to the pipeline; no decision is made here.
 
-use super::context::Context;
+use super::context::{ADMITTED, Context};
 use super::exchange::Verdict;
 use super::surroundings::Surroundings;
-use super::{caching, intake, judge, own_answer, pipeline, reply, settle};
+use super::{caching, intake, judge, own_answer, pipeline, settle};
 use crate::stage::Stages;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_cache::{CacheKey, CacheMeta, ForcedFreshness, HitHandler, RespCacheable};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,43 +26,31 @@ pub struct Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(self.stages.load_full())
+    /// The door has admitted the request already.
+    fn new_ctx(&self) -> Box<Context> {
+        let admitted = ADMITTED.try_with(Cell::take).ok().flatten();
+        admitted.unwrap_or_else(|| Box::new(Context::new(self.stages.load_full())))
     }
 
     /// None: bodies pass as they are, and event streams must never wait in a compressor.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        if reply::is_preflight(session.req_header()) {
-            own_answer::preflight(session, context).await;
-            return Ok(true);
-        }
-        match pipeline::admit(session, context).await {
-            Ok(()) => Ok(false),
-            Err(refusal) => {
-                own_answer::refuse(session, context, &refusal).await;
-                Ok(true)
-            }
-        }
-    }
-
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
         caching::check_wait(session, context)?;
-        pipeline::attempt(session, context, &self.surroundings).await
+        pipeline::attempt(session.as_downstream_mut(), context, &self.surroundings).await
     }
 
     async fn upstream_request_filter(
         &self,
         _session: &mut Session,
         head: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         pipeline::dress(context, head)
     }
@@ -71,7 +60,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         _last: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         if let Some(exchange) = context.exchange() {
             exchange.dress_body(body);
@@ -83,7 +72,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         pipeline::accept(&session.req_header().method, context, head)?;
         caching::rather_stale(session, head)
@@ -94,7 +83,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         piece: &mut Option<Bytes>,
         last: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
         pipeline::answer_body(context, piece, last)?;
         Ok(None)
@@ -104,14 +93,19 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
-        pipeline::answer_head(session, context, head)
+        pipeline::answer_head(session, context, head);
+        Ok(())
     }
 
     // The cache, which Pingora runs on these answers.
 
-    fn request_cache_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+    fn request_cache_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Box<Context>,
+    ) -> Result<()> {
         let store = context.stages.cache.store;
         if let Some(exchange) = context.exchange() {
             caching::enable(session, exchange, store);
@@ -119,7 +113,11 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    fn cache_key_callback(&self, _session: &Session, context: &mut Context) -> Result<CacheKey> {
+    fn cache_key_callback(
+        &self,
+        _session: &Session,
+        context: &mut Box<Context>,
+    ) -> Result<CacheKey> {
         let exchange = context.exchange();
         let exchange = exchange.ok_or_else(|| Error::new(ErrorType::InternalError))?;
         caching::key(exchange)
@@ -131,7 +129,7 @@ impl ProxyHttp for Gateway {
         meta: &CacheMeta,
         handler: &mut HitHandler,
         _is_fresh: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<Option<ForcedFreshness>> {
         let exchange = context.exchange();
         Ok(exchange.and_then(|exchange| caching::found(session, exchange, meta, handler)))
@@ -141,7 +139,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &Session,
         head: &ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<RespCacheable> {
         let store = context.stages.cache.store;
         let exchange = context.exchange();
@@ -152,7 +150,7 @@ impl ProxyHttp for Gateway {
     fn should_serve_stale(
         &self,
         _session: &mut Session,
-        context: &mut Context,
+        context: &mut Box<Context>,
         error: Option<&Error>,
     ) -> bool {
         let failed = error.zip(context.exchange());
@@ -164,7 +162,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &Session,
         _head: &ResponseHeader,
-        _context: &mut Context,
+        _context: &mut Box<Context>,
     ) -> Result<bool> {
         Ok(false)
     }
@@ -174,7 +172,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _head: &mut ResponseHeader,
-        _context: &mut Context,
+        _context: &mut Box<Context>,
     ) -> RangeType {
         RangeType::None
     }
@@ -183,7 +181,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        context: &mut Context,
+        context: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let verdict = judge::dial(context, &error);
@@ -196,14 +194,15 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        context: &mut Context,
+        context: &mut Box<Context>,
         client_reused: bool,
     ) -> Box<Error> {
         error.retry.decide_reuse(client_reused);
         let again = context.seat().cloned();
-        let again = again.is_some_and(|seat| intake::can_send_again(session, &seat));
+        let again =
+            again.is_some_and(|seat| intake::can_send_again(session.as_downstream_mut(), &seat));
         let stale = client_reused && error.retry() && again;
-        let untouched = session.response_written().is_none();
+        let untouched = !intake::has_answer_begun(session.as_downstream());
         let verdict = judge::error(context, &error, stale, untouched);
         error.set_retry(verdict == Verdict::TryNext);
         if let (Verdict::TryNext, store) = (verdict, context.stages.cache.store)
@@ -218,30 +217,40 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> FailToProxy {
         let refusal = own_answer::refusal_of(context, error);
-        let answered = own_answer::refuse(session, context, &refusal).await;
+        let answered = own_answer::refuse(session.as_downstream_mut(), context, &refusal).await;
         FailToProxy {
             error_code: refusal.face().status,
             can_reuse_downstream: answered,
         }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        settle::settle(session, context, error);
+    async fn logging(
+        &self,
+        session: &mut Session,
+        error: Option<&Error>,
+        context: &mut Box<Context>,
+    ) {
+        settle::settle(session.as_downstream(), context, error);
     }
 
     // What went wrong stands in the request log; Pingora need not say it again.
 
-    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+    fn suppress_error_log(
+        &self,
+        _session: &Session,
+        _context: &Box<Context>,
+        _error: &Error,
+    ) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _context: &Context,
+        _context: &Box<Context>,
         _error: &Error,
         _when: ProxyWarnLogContext,
     ) -> bool {

@@ -3,10 +3,10 @@
 use super::faults::BodyFault;
 use super::seat::Seat;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, StatusCode};
 use pingora::ErrorType;
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::time::Duration;
 
 /// Room that is made at once for a body of announced length; what is longer grows as it comes, so
@@ -40,25 +40,32 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// Whether a request that is answered now leaves so much of its body unsent that the connection has
 /// to end with the answer.
-pub fn leaves_too_much(session: &mut Session) -> bool {
-    if session.as_downstream_mut().is_body_done() {
+pub fn leaves_too_much(session: &mut ServerSession) -> bool {
+    if session.is_body_done() {
         return false;
     }
     let headers = &session.req_header().headers;
     expects_continue(headers) || announced_length(headers).is_none_or(|rest| rest > DISCARD_MAX)
 }
 
+/// Whether the client has got something of an answer. Leave to send its body is none yet (RFC 9110, 15.2).
+pub fn has_answer_begun(session: &ServerSession) -> bool {
+    session.response_written().is_some_and(|head| {
+        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
+    })
+}
+
 /// Whether another connection can get the same request: its body is held, or it has none.
-pub fn can_send_again(session: &mut Session, seat: &Seat) -> bool {
-    seat.body().is_some() || session.as_downstream_mut().is_body_empty()
+pub fn can_send_again(session: &mut ServerSession, seat: &Seat) -> bool {
+    seat.body().is_some() || session.is_body_empty()
 }
 
 /// Lets time pass before the next attempt, unless the client leaves or the request's time is over.
 ///
 /// # Errors
 /// Either of these.
-pub async fn wait(session: &mut Session, pause: Duration) -> pingora::Result<()> {
-    let idle = session.as_downstream_mut().read_body_or_idle(true);
+pub async fn wait(session: &mut ServerSession, pause: Duration) -> pingora::Result<()> {
+    let idle = session.read_body_or_idle(true);
     match pingora_timeout::timeout(pause, idle).await {
         Ok(Err(error)) => Err(error.into_down()),
         Ok(Ok(_)) | Err(_) => Ok(()),
@@ -71,7 +78,7 @@ pub async fn wait(session: &mut Session, pause: Duration) -> pingora::Result<()>
 /// It is longer than `bytes_max`, pauses for longer than `pause_max`, is framed wrongly, or the
 /// client leaves.
 pub async fn read_body(
-    session: &mut Session,
+    session: &mut ServerSession,
     bytes_max: u64,
     pause_max: Duration,
 ) -> Result<Bytes, BodyFault> {
@@ -106,19 +113,19 @@ pub async fn read_body(
 ///
 /// # Errors
 /// The client is gone.
-pub async fn give_leave(session: &mut Session) -> Result<(), BodyFault> {
+pub async fn give_leave(session: &mut ServerSession) -> Result<(), BodyFault> {
     if !expects_continue(&session.req_header().headers) {
         return Ok(());
     }
-    let given = session.as_downstream_mut().write_continue_response().await;
+    let given = session.write_continue_response().await;
     given.map_err(|_| BodyFault::Gone)
 }
 
 async fn read_piece(
-    session: &mut Session,
+    session: &mut ServerSession,
     pause_max: Duration,
 ) -> Result<Option<Bytes>, BodyFault> {
-    let read = session.as_downstream_mut().read_request_body();
+    let read = session.read_request_body();
     let read = pingora_timeout::timeout(pause_max, read).await;
     let read = read.map_err(|_| BodyFault::Slow)?;
     read.map_err(|fault| match fault.etype() {

@@ -10,7 +10,7 @@ use crate::llm::operation::Operation;
 use crate::stage::plan::target::Step;
 use crate::stage::route::{Found, Gateway};
 use bytes::Bytes;
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 /// What the head says beside the target.
 pub struct Terms<'a> {
@@ -33,7 +33,7 @@ pub struct Intent {
 /// # Errors
 /// The body cannot be read, or a step cannot be made.
 pub async fn read(
-    session: &mut Session,
+    session: &mut ServerSession,
     context: &mut Context,
     found: Found,
     terms: &Terms<'_>,
@@ -50,7 +50,7 @@ pub async fn read(
             } else {
                 intake::give_leave(session).await?;
             }
-            let once = body.is_none() && !session.as_downstream_mut().is_body_empty();
+            let once = body.is_none() && !session.is_body_empty();
             let chain = body.as_ref().map(|body| Chain {
                 stages: &stages,
                 route: &route,

@@ -1,7 +1,7 @@
 //! Between a request and the limits: what they look at, what it may use, and what it used.
 
 use super::faults::BodyFault;
-use super::fields::Put;
+use super::parts::number;
 use super::refusal::Refusal;
 use super::switch;
 use crate::base::money::NanoUsd;
@@ -17,9 +17,9 @@ use crate::stage::meter::worst::Asking;
 use crate::stage::plan::target::{Step, Target};
 use crate::stage::route::Gateway;
 use bytes::Bytes;
-use http::Method;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use pingora_proxy::Session;
+use http::{HeaderMap, Method};
+use pingora::protocols::http::ServerSession;
 
 /// The limit that a request ran into.
 const LIMIT: HeaderName = HeaderName::from_static("x-tollgate-limit");
@@ -37,7 +37,7 @@ const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub async fn admit(
     stages: &Stages,
     gateway: &Gateway,
-    session: &mut Session,
+    session: &mut ServerSession,
     (steps, body): (&mut [Step], &mut Option<Bytes>),
     record: &mut Record,
 ) -> Result<Admission, Refusal> {
@@ -87,7 +87,7 @@ pub async fn admit(
         tokio::select! {
             biased;
             admitted = admit => admitted,
-            _ = session.as_downstream_mut().read_body_or_idle(true) => {
+            _ = session.read_body_or_idle(true) => {
                 return Err(Refusal::Body(BodyFault::Gone));
             }
         }
@@ -155,17 +155,13 @@ pub fn settle(limits: &Limits, permit: Permit, record: &Record) {
 }
 
 /// Lets an answer say what is left under the limits that its request passed.
-///
-/// # Errors
-/// A field cannot be written.
-pub fn tell(admission: &Admission, head: &mut impl Put) -> pingora::Result<()> {
+pub fn tell(admission: &Admission, head: &mut HeaderMap) {
     let mut fields = standing(admission.standing.as_ref());
     fields.extend(field(LIMIT, admission.hit.as_deref()));
     fields.extend(field(MODEL, admission.model.as_deref()));
     for (name, value) in fields {
-        head.put(name, value)?;
+        head.insert(name, value);
     }
-    Ok(())
 }
 
 /// What a refusal says of the limit that the request ran into.
@@ -181,7 +177,7 @@ fn standing(standing: Option<&Standing>) -> Vec<(HeaderName, HeaderValue)> {
     let Some(standing) = standing else {
         return Vec::new();
     };
-    let mut fields = vec![(RATE_RESET, HeaderValue::from(standing.resets_in))];
+    let mut fields = vec![(RATE_RESET, number(standing.resets_in))];
     fields.extend(field(RATE_LIMIT, Some(&standing.limit)));
     fields.extend(field(RATE_REMAINING, Some(&standing.remaining)));
     fields

@@ -30,6 +30,7 @@ pub mod refusal;
 mod intake;
 mod limit;
 mod switch;
+mod parts;
 mod fields;
 mod wishes;
 mod text;

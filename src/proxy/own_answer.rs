@@ -3,30 +3,38 @@
 use super::context::{Context, Phase};
 use super::failure::cause_of;
 use super::faults::{BodyFault, HeadFault};
+use super::parts::number;
 use super::refusal::Refusal;
 use super::reply::{self, Stamp};
-use super::{arrival, intake};
-use crate::stage::journal::record::End;
-use http::header::ORIGIN;
+use super::{arrival, caching, intake, limit, text};
+use crate::stage::cache::Outcome;
+use crate::stage::cache::reading::AtOnce;
+use crate::stage::journal::record::{End, Shared};
+use crate::stage::limit::Admission;
+use http::Response;
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType};
-use pingora_proxy::Session;
 
 /// Answers by ourselves. Returns whether the client can still be reached.
-pub async fn refuse(session: &mut Session, context: &mut Context, refusal: &Refusal) -> bool {
+pub async fn refuse(session: &mut ServerSession, context: &mut Context, refusal: &Refusal) -> bool {
     let face = refusal.face();
     let gone = matches!(refusal, Refusal::Body(BodyFault::Gone));
-    let answerable = !gone && session.response_written().is_none();
+    let answerable = !gone && !intake::has_answer_begun(session);
     if answerable {
         context.record.answered.refusal = Some(format!("{}:{}", face.stage, face.code));
     }
-    if (refusal.breaks_framing() || intake::leaves_too_much(session))
-        && let Some(seat) = context.seat()
-    {
-        seat.close_after();
+    if refusal.breaks_framing() || intake::leaves_too_much(session) {
+        session.set_keepalive(None);
+        if let Some(seat) = context.seat() {
+            // The session in disguise hears of it in this way alone.
+            seat.close_after();
+        }
     }
     if context.exchange().is_none() {
         context.record.end = if gone { End::ClientGone } else { End::Refused };
-        context.phase = Phase::Answered;
+        context.phase = Phase::Answered(Admission::default());
     }
     if !answerable {
         return false;
@@ -34,7 +42,7 @@ pub async fn refuse(session: &mut Session, context: &mut Context, refusal: &Refu
     context.record.answered.status = Some(face.status);
     context.record.answered.content_type = Some("application/json".to_owned());
     let stamp = stamp_of(session, context);
-    let sent = reply::refuse(session.as_downstream_mut(), refusal, &stamp).await;
+    let sent = reply::refuse(session, refusal, &stamp).await;
     if sent.is_ok()
         && let Some(seat) = context.seat()
     {
@@ -44,16 +52,52 @@ pub async fn refuse(session: &mut Session, context: &mut Context, refusal: &Refu
     sent.is_ok()
 }
 
-/// Answers a browser's preflight.
-pub async fn preflight(session: &mut Session, context: &mut Context) {
+/// Answers a browser's preflight. Returns whether the client can still be reached.
+pub async fn preflight(session: &mut ServerSession, context: &mut Context) -> bool {
     arrival::arrive(session, context);
-    context.phase = Phase::Answered;
+    context.phase = Phase::Answered(Admission::default());
     context.record.answered.status = Some(204);
     let stamp = stamp_of(session, context);
-    let sent = reply::preflight(session.as_downstream_mut(), &stamp).await;
+    let sent = reply::preflight(session, &stamp).await;
     if sent.is_err() {
         context.record.end = End::ClientGone;
     }
+    sent.is_ok()
+}
+
+/// Gives an answer out of memory. Returns whether the client can still be reached.
+pub async fn give(session: &mut ServerSession, context: &mut Context, kept: AtOnce) -> bool {
+    context.record.cache = Shared {
+        outcome: Outcome::Hit,
+        saved: kept.cost,
+    };
+    let body = kept.entry.body.clone();
+    let head = head_of(session, context, kept);
+    let answered = &mut context.record.answered;
+    answered.status = Some(head.status.as_u16());
+    answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
+    let sent = reply::send(session, head, body).await;
+    if sent.is_err() {
+        context.record.end = End::ClientGone;
+    }
+    sent.is_ok()
+}
+
+/// What was kept of an answer's head, and what this answer has of its own.
+fn head_of(session: &ServerSession, context: &Context, kept: AtOnce) -> ResponseHeader {
+    let mut fields = kept.fields;
+    fields.insert(AGE, number(kept.age.as_secs()));
+    if !fields.contains_key(CONTENT_LENGTH) {
+        fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    reply::stamp(&mut fields, &stamp_of(session, context));
+    caching::tell(Outcome::Hit, Some(kept.entry.fresh), &mut fields);
+    if let Phase::Answered(admission) = &context.phase {
+        limit::tell(admission, &mut fields);
+    }
+    let mut parts = Response::new(()).into_parts().0;
+    parts.headers = fields;
+    parts.into()
 }
 
 /// The refusal that stands for an error which ended the exchange.
@@ -77,7 +121,7 @@ pub fn refusal_of(context: &mut Context, error: &Error) -> Refusal {
 }
 
 /// What an answer to this request carries.
-pub fn stamp_of<'a>(session: &Session, context: &'a Context) -> Stamp<'a> {
+pub fn stamp_of<'a>(session: &ServerSession, context: &'a Context) -> Stamp<'a> {
     let asked = &context.record.asked;
     let running = match &context.phase {
         Phase::Exchanging(exchange) => exchange.attempt.is_some(),

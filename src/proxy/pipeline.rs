@@ -1,16 +1,18 @@
 //! The path of a request, top to bottom: admit, attempt, judge, answer, settle.
 
 use super::arrival;
-use super::caching::Inquiry;
+use super::caching::{Advice, Inquiry};
 use super::context::{Context, Phase};
 use super::exchange::{Exchange, Metering, OpenStream, Verdict};
 use super::failure::Failure;
-use super::fields::Put;
 use super::intent::{self, Intent, Terms};
-use super::own_answer::stamp_of;
 use super::refusal::Refusal;
+use super::seat::Seat;
 use super::surroundings::Surroundings;
-use super::{caching, choose, fields, intake, judge, limit, peer, reply, text, wishes};
+use super::{
+    caching, choose, fields, intake, judge, limit, own_answer, parts, peer, reply, text, wishes,
+};
+use crate::stage::cache::reading::AtOnce;
 use crate::stage::meter;
 use crate::stage::plan::Patience;
 use crate::stage::plan::config::OnClientGone;
@@ -20,11 +22,12 @@ use crate::stage::route::Found;
 use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
-use http::response::Parts;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What an attempt to connect gets where hardly any time is left.
@@ -34,15 +37,31 @@ const COMMIT_MAX: Duration = Duration::from_secs(10);
 
 // ---- admit: once, before any provider is asked ----
 
-/// Decides whether and where the request goes; afterwards it is exchanging.
+/// Answers what the gateway answers by itself; returns whether its client can still be reached. `None` where
+/// a provider has to be asked.
+pub async fn receive(session: &mut ServerSession, context: &mut Context) -> Option<bool> {
+    if reply::is_preflight(session.req_header()) {
+        return Some(own_answer::preflight(session, context).await);
+    }
+    match admit(session, context).await {
+        Ok(None) => None,
+        Ok(Some(kept)) => Some(own_answer::give(session, context, kept).await),
+        Err(refusal) => Some(own_answer::refuse(session, context, &refusal).await),
+    }
+}
+
+/// Decides whether and where the request goes. Afterwards it is exchanging, unless there is an answer that can
+/// be given at once.
 ///
 /// # Errors
 /// What a stage found wrong, to be answered by the gateway.
-pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), Refusal> {
+async fn admit(
+    session: &mut ServerSession,
+    context: &mut Context,
+) -> Result<Option<AtOnce>, Refusal> {
     arrival::arrive(session, context);
-    let downstream = session.as_downstream_mut();
     let stages = context.stages.clone();
-    downstream.set_read_timeout(Some(stages.conduct.pause_max));
+    session.set_read_timeout(Some(stages.conduct.pause_max));
     arrival::check(session, stages.conduct.head_bytes_max)?;
     let (found, query) = arrival::locate(session, &stages, &mut context.record.asked)?;
 
@@ -56,10 +75,6 @@ pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), R
     let mut wishes = wishes::read(headers)?;
     let cache = std::mem::take(&mut wishes.cache);
 
-    let seat = match &context.phase {
-        Phase::Arrived(seat) => seat.clone(),
-        _ => return Err(Refusal::Internal("a request was admitted twice".to_owned())),
-    };
     let terms = Terms {
         query: &query,
         wishes: &wishes,
@@ -78,11 +93,25 @@ pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), R
         // Who is over the limit gets the model that it names, and no dearer one.
         steps.truncate(1);
     }
+    let head = session.req_header();
+    let inquiry = Inquiry {
+        gateway: &gateway,
+        query: &query,
+        body: body.as_ref(),
+        steps: &steps,
+        wishes: cache,
+    };
+    let caching = match caching::consult(head, context, inquiry)? {
+        Advice::Ask(caching) => caching,
+        Advice::AtOnce(kept) => {
+            context.phase = Phase::Answered(admission);
+            return Ok(Some(kept));
+        }
+    };
+    let seat = Arc::new(Seat::default());
     if let Some(body) = body {
         seat.hold(body);
     }
-    let inquiry = Inquiry::new(&gateway, &query, &steps, cache);
-    let caching = caching::consult(session, context, inquiry)?;
     let plan = stages.plans.plan(&gateway, steps);
     let arrived = context.record.arrived.steady;
     seat.deadlines.end_by(arrived + plan.patience().total);
@@ -93,7 +122,7 @@ pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), R
     exchange.caching = caching;
     exchange.admission = admission;
     context.phase = Phase::Exchanging(Box::new(exchange));
-    Ok(())
+    Ok(None)
 }
 
 // ---- attempt: per attempt ----
@@ -103,7 +132,7 @@ pub async fn admit(session: &mut Session, context: &mut Context) -> Result<(), R
 /// # Errors
 /// Nothing is left to try; the failure is kept in the exchange.
 pub async fn attempt(
-    session: &mut Session,
+    session: &mut ServerSession,
     context: &mut Context,
     surroundings: &Surroundings,
 ) -> Result<Box<HttpPeer>, Box<Error>> {
@@ -124,7 +153,7 @@ pub async fn attempt(
 }
 
 async fn begin_attempt(
-    session: &mut Session,
+    session: &mut ServerSession,
     context: &mut Context,
     surroundings: &Surroundings,
 ) -> Result<(), Box<Error>> {
@@ -166,7 +195,7 @@ async fn begin_attempt(
         first_byte,
         ..
     } = exchange.patience();
-    let client_is_sending = !session.as_downstream_mut().is_body_done();
+    let client_is_sending = !session.is_body_done();
     let deadlines = &exchange.seat.deadlines;
     deadlines.await_first_byte(first_byte, client_is_sending);
     let attempt = exchange.begin_attempt(target, choice);
@@ -263,43 +292,24 @@ pub fn accept(
 // ---- answer: to the client ----
 
 /// Makes the provider's answer head the client's.
-///
-/// # Errors
-/// A field cannot be written.
-pub fn answer_head(
-    session: &Session,
-    context: &mut Context,
-    head: &mut ResponseHeader,
-) -> Result<(), Box<Error>> {
+pub fn answer_head(session: &Session, context: &mut Context, head: &mut ResponseHeader) {
     if head.status.is_informational() && head.status != 101 {
-        return Ok(());
+        return;
     }
-    if caching::is_kept(session) {
-        let blank = ResponseHeader::build_no_case(head.status, None)?;
-        let mut parts = Parts::from(std::mem::replace(head, blank));
-        put_own(session, context, &mut parts.headers)?;
-        *head = parts.into();
-    } else {
-        fields::to_client(head);
-        put_own(session, context, head)?;
-    }
+    parts::amend(head, |parts| {
+        if !caching::is_kept(session) {
+            fields::to_client(parts);
+        }
+        let own = &mut parts.headers;
+        reply::stamp(own, &own_answer::stamp_of(session, context));
+        if let Some(exchange) = context.exchange() {
+            caching::mark(session, exchange, own);
+            limit::tell(&exchange.admission, own);
+        }
+    });
     let answered = &mut context.record.answered;
     answered.status = Some(head.status.as_u16());
     answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
-    Ok(())
-}
-
-fn put_own(
-    session: &Session,
-    context: &mut Context,
-    head: &mut impl Put,
-) -> Result<(), Box<Error>> {
-    reply::stamp(head, &stamp_of(session, context))?;
-    if let Some(exchange) = context.exchange() {
-        caching::mark(session, exchange, head)?;
-        limit::tell(&exchange.admission, head)?;
-    }
-    Ok(())
 }
 
 /// A piece of the provider's answer passes; `last` where it is the end.

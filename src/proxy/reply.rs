@@ -1,7 +1,8 @@
 //! Answers of the gateway's own: refusals in Cloudflare's envelope, and CORS preflights.
 
-use super::fields::{EVENT_ID, Put};
+use super::fields::EVENT_ID;
 use super::limit;
+use super::parts::{self, number};
 use super::refusal::Refusal;
 use crate::base::id::RequestId;
 use crate::stage::metadata::faults::Faults;
@@ -12,7 +13,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
     ORIGIN, RETRY_AFTER,
 };
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -24,6 +25,10 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const STEP: HeaderName = HeaderName::from_static("cf-aig-step");
 /// What was wrong with the request, though it was served.
 const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
+/// What is written at once of an answer of ours. A client that takes less in [`CLIENT_STALL`] is gone.
+///
+/// [`CLIENT_STALL`]: super::buffered::CLIENT_STALL
+const PIECE_BYTES: usize = 1 << 20;
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cf-aig-cache-status");
 
 /// What every answer of ours carries beside its body.
@@ -103,7 +108,7 @@ pub async fn refuse(
             head.insert_header(name, value)?;
         }
     }
-    send(session, head, Bytes::from(body), stamp).await
+    finish(session, head, Bytes::from(body), stamp).await
 }
 
 /// Answers a browser's question whether a page may call the gateway: any page may, the keys decide.
@@ -118,7 +123,7 @@ pub async fn preflight(session: &mut ServerSession, stamp: &Stamp<'_>) -> Result
     let methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     head.insert_header(ACCESS_CONTROL_ALLOW_METHODS, methods)?;
     head.insert_header(ACCESS_CONTROL_MAX_AGE, "86400")?;
-    send(session, head, Bytes::new(), stamp).await
+    finish(session, head, Bytes::new(), stamp).await
 }
 
 /// Whether this is such a question (Fetch standard, CORS-preflight request).
@@ -129,51 +134,57 @@ pub fn is_preflight(head: &RequestHeader) -> bool {
 }
 
 /// Puts the gateway's own fields on an answer.
-///
-/// # Errors
-/// A value cannot be a header field's.
-pub fn stamp(head: &mut impl Put, stamp: &Stamp<'_>) -> Result<()> {
-    let id = HeaderValue::from_bytes(&stamp.id.text()).map_err(|_| invalid())?;
-    head.put(EVENT_ID, event_id(stamp, &id))?;
-    head.put(REQUEST_ID, id.clone())?;
-    head.put(LOG_ID, id)?;
-    head.put(STEP, HeaderValue::from(stamp.step))?;
-    if stamp.attempts > 0 {
-        head.put(ATTEMPTS, HeaderValue::from(stamp.attempts))?;
-    }
-    head.put(CACHE_STATUS, HeaderValue::from_static("MISS"))?;
-    if let Some(faults) = stamp.metadata_faults.filter(|faults| !faults.is_empty()) {
-        let faults = HeaderValue::try_from(faults.to_string()).map_err(|_| invalid())?;
-        head.add(WARNING, faults)?;
-    }
-    if stamp.cross_origin && !head.fields().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        let any = HeaderValue::from_static("*");
-        head.put(ACCESS_CONTROL_ALLOW_ORIGIN, any.clone())?;
-        head.put(ACCESS_CONTROL_EXPOSE_HEADERS, any)?;
-    }
-    Ok(())
-}
-
-fn event_id(stamp: &Stamp<'_>, id: &HeaderValue) -> HeaderValue {
+pub fn stamp(head: &mut HeaderMap, stamp: &Stamp<'_>) {
     let own = stamp.event_id.map(HeaderValue::from_str);
     let own = own.and_then(std::result::Result::ok);
-    own.unwrap_or_else(|| id.clone())
+    // Digits and dashes are always a field's value.
+    if let Ok(id) = HeaderValue::from_bytes(&stamp.id.text()) {
+        head.insert(EVENT_ID, own.unwrap_or_else(|| id.clone()));
+        head.insert(REQUEST_ID, id.clone());
+        head.insert(LOG_ID, id);
+    }
+    head.insert(STEP, number(stamp.step as u64));
+    if stamp.attempts > 0 {
+        head.insert(ATTEMPTS, number(stamp.attempts as u64));
+    }
+    head.insert(CACHE_STATUS, HeaderValue::from_static("MISS"));
+    let faults = stamp.metadata_faults.filter(|faults| !faults.is_empty());
+    if let Some(Ok(faults)) = faults.map(|faults| HeaderValue::try_from(faults.to_string())) {
+        head.append(WARNING, faults);
+    }
+    if stamp.cross_origin && !head.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let any = HeaderValue::from_static("*");
+        head.insert(ACCESS_CONTROL_ALLOW_ORIGIN, any.clone());
+        head.insert(ACCESS_CONTROL_EXPOSE_HEADERS, any);
+    }
 }
 
-fn invalid() -> Box<pingora::Error> {
-    pingora::Error::new(pingora::ErrorType::InternalError)
-}
-
-async fn send(
+async fn finish(
     session: &mut ServerSession,
     mut head: ResponseHeader,
     body: Bytes,
     own: &Stamp<'_>,
 ) -> Result<()> {
-    stamp(&mut head, own)?;
+    parts::amend(&mut head, |parts| stamp(&mut parts.headers, own));
     if head.status != http::StatusCode::NO_CONTENT {
         head.insert_header(CONTENT_LENGTH, body.len())?;
     }
+    send(session, head, body).await
+}
+
+/// Writes an answer to the client, a long one in pieces: each has as long as a client may stall.
+///
+/// # Errors
+/// The client is gone.
+pub async fn send(
+    session: &mut ServerSession,
+    head: ResponseHeader,
+    mut body: Bytes,
+) -> Result<()> {
     session.write_response_header(Box::new(head)).await?;
+    while body.len() > PIECE_BYTES {
+        let piece = body.split_to(PIECE_BYTES);
+        session.write_response_body(piece, false).await?;
+    }
     session.write_response_body(body, true).await
 }

@@ -93,7 +93,6 @@ impl Seat {
 }
 
 tokio::task_local! {
-    /// The seat of the request that the task serves: Pingora makes a request's context before it
-    /// shows the session, so the context finds its seat here.
+    /// The seat of the request that the task serves, for what Pingora asks without its context.
     pub static SEAT: Arc<Seat>;
 }

@@ -5,13 +5,14 @@ use super::exchange::{Attempt, Exchange};
 use super::failure::{Failure, cause_of, end_of};
 use super::limit;
 use crate::stage::journal::record::End;
+use crate::stage::limit::Admission;
 use crate::stage::plan::fault::Fault;
 use http::Method;
 use pingora::Error;
-use pingora_proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 /// Closes the record and hands it to the journal.
-pub fn settle(session: &Session, context: &mut Context, error: Option<&Error>) {
+pub fn settle(session: &ServerSession, context: &mut Context, error: Option<&Error>) {
     context.record.received.bytes = session.body_bytes_read() as u64;
     context.record.answered.bytes = session.body_bytes_sent() as u64;
     if let Phase::Exchanging(exchange) = &mut context.phase {
@@ -84,11 +85,12 @@ pub fn conclude(context: &mut Context, fault: Option<Fault>, cause: Option<Strin
 }
 
 fn close(context: &mut Context) {
-    if let Phase::Exchanging(exchange) = &mut context.phase {
-        let admission = std::mem::take(&mut exchange.admission);
-        limit::settle(&context.stages.limits, admission.permit, &context.record);
-    }
-    context.phase = Phase::Settled;
+    let admission = match std::mem::replace(&mut context.phase, Phase::Settled) {
+        Phase::Exchanging(exchange) => exchange.admission,
+        Phase::Answered(admission) => admission,
+        Phase::Arrived | Phase::Settled => Admission::default(),
+    };
+    limit::settle(&context.stages.limits, admission.permit, &context.record);
     let record = &mut context.record;
     record.duration = record.arrived.elapsed();
     let journal = &context.stages.journal;

@@ -1,6 +1,7 @@
 //! What a client asks of the gateway for one request, in `cf-aig-` fields.
 
 use super::faults::FieldFault;
+use super::fields::OWN_PREFIX;
 use super::text;
 use crate::base::period::Period;
 use crate::provider::prices::custom::CustomCost;
@@ -24,6 +25,7 @@ const RETRY_DELAY: HeaderName = HeaderName::from_static("cf-aig-retry-delay");
 const BACKOFF: HeaderName = HeaderName::from_static("cf-aig-backoff");
 
 /// What a client asks of the gateway for this request.
+#[derive(Default)]
 pub struct Wishes {
     /// To the first byte of the answer.
     pub timeout: Option<Duration>,
@@ -59,6 +61,10 @@ impl Wishes {
 /// # Errors
 /// A field that holds something else.
 pub fn read(headers: &HeaderMap) -> Result<Wishes, FieldFault> {
+    let mut names = headers.keys().map(HeaderName::as_str);
+    if !names.any(|name| name.starts_with(OWN_PREFIX)) {
+        return Ok(Wishes::default());
+    }
     Ok(Wishes {
         timeout: request_timeout(headers)?,
         custom_cost: custom_cost(headers)?,

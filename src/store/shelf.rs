@@ -40,17 +40,23 @@ impl Shelf {
 
     /// The entry of a key. One that was on disk only is in memory from now on.
     pub async fn find(&self, key: &Key) -> Option<Entry> {
-        if let Some(entry) = self.memory.find(key) {
+        if let Some(entry) = self.find_now(key) {
             return Some(entry);
         }
         let back = self.disk.as_ref()?;
-        if let Some(entry) = back.disk.read_now(key) {
-            self.memory.put(entry.clone());
-            return Some(entry);
-        }
         let _permit = back.reads.acquire().await.ok()?;
         let (disk, key) = (back.disk.clone(), *key);
         let entry = spawn_blocking(move || disk.read(&key)).await.ok()??;
+        self.memory.put(entry.clone());
+        Some(entry)
+    }
+
+    /// The same without waiting: `None` also where a disk would have to be waited for.
+    pub fn find_now(&self, key: &Key) -> Option<Entry> {
+        if let Some(entry) = self.memory.find(key) {
+            return Some(entry);
+        }
+        let entry = self.disk.as_ref()?.disk.read_now(key)?;
         self.memory.put(entry.clone());
         Some(entry)
     }

@@ -1,5 +1,6 @@
 //! A repeated question costs nothing, and its answer is the same.
 
+use crate::support::wait::until;
 use crate::support::{CHAT, CHAT_PATH, CHAT_STREAM, Request, h2};
 use crate::{ON, chat, hits, is_hit, outcomes, start};
 
@@ -251,4 +252,31 @@ fn a_key_in_the_query_parts_its_callers_under_one_name_too() {
     assert!(!is_hit(&ask("BBB")));
     assert!(is_hit(&ask("AAA")));
     assert_eq!(mock.count("requests"), 2);
+}
+
+#[test]
+fn a_client_that_leaves_a_kept_answer_is_noted() {
+    let (mock, gateway) = start(ON);
+    let long = chat().mock("size=20971520");
+    assert!(!is_hit(&gateway.send(&long)));
+    let mut client = gateway.connect();
+    client.send(&long.bytes());
+    let head = client.read_head(false);
+    assert_eq!(head.field("cf-aig-cache-status"), Some("HIT"));
+    let mut read = 0;
+    while read < 4 << 20 {
+        read += client.next_piece().unwrap().unwrap().len();
+    }
+    drop(client);
+    let line = gateway.last_log(2);
+    assert_eq!(line["cache"], "hit", "{line}");
+    assert_eq!(line["end"], "client_gone", "{line}");
+    let sent = line["bytes_out"].as_u64().unwrap();
+    assert!(0 < sent && sent < 20 << 20, "{line}");
+    until("nothing in flight", || {
+        (gateway.metric("tollgate_in_flight") == 0.0).then_some(())
+    });
+    // The room and the connection of others are as before.
+    assert!(is_hit(&gateway.send(&long)));
+    assert_eq!(mock.count("requests"), 1);
 }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use crate::dialect::count::{Amount, Count, Object, set_audio_length};
+use crate::dialect::json::Cursor;
+use crate::dialect::plain::{self, Plain, read_count, read_object};
 use crate::dialect::tally::Field;
 use crate::dialect::tree::Node;
 use crate::llm::usage::{Units, Usage};
@@ -160,6 +162,83 @@ struct OutputDetails {
     image_tokens: Count,
 }
 
+impl Plain for Wire {
+    fn read_member(&mut self, name: &[u8], from: &mut Cursor<'_>) -> Option<u32> {
+        let (bit, count) = match name {
+            b"prompt_tokens" => (0, &mut self.prompt_tokens),
+            b"input_tokens" => (1, &mut self.input_tokens),
+            b"completion_tokens" => (2, &mut self.completion_tokens),
+            b"output_tokens" => (3, &mut self.output_tokens),
+            b"total_tokens" => (4, &mut self.total_tokens),
+            b"prompt_cache_hit_tokens" => (5, &mut self.prompt_cache_hit_tokens),
+            b"cached_tokens" => (6, &mut self.cached_tokens),
+            b"num_cached_tokens" => (7, &mut self.num_cached_tokens),
+            b"cache_creation_input_tokens" => (8, &mut self.cache_creation_input_tokens),
+            b"reasoning_tokens" => (9, &mut self.reasoning_tokens),
+            b"num_search_queries" => (10, &mut self.num_search_queries),
+            b"search_units" => (11, &mut self.search_units),
+            b"cost_in_usd_ticks" => (12, &mut self.cost_in_usd_ticks),
+            b"prompt_tokens_details" => {
+                self.prompt_tokens_details = read_object(from)?;
+                return Some(1 << 13);
+            }
+            b"input_tokens_details" => {
+                self.input_tokens_details = read_object(from)?;
+                return Some(1 << 14);
+            }
+            b"input_token_details" => {
+                self.input_token_details = read_object(from)?;
+                return Some(1 << 15);
+            }
+            b"completion_tokens_details" => {
+                self.completion_tokens_details = read_object(from)?;
+                return Some(1 << 16);
+            }
+            b"output_tokens_details" => {
+                self.output_tokens_details = read_object(from)?;
+                return Some(1 << 17);
+            }
+            b"output_token_details" => {
+                self.output_token_details = read_object(from)?;
+                return Some(1 << 18);
+            }
+            b"prompt_audio_seconds" | b"seconds" | b"cost" => return None,
+            _ => return from.skip_value().map(|()| 0),
+        };
+        *count = read_count(from)?;
+        Some(1 << bit)
+    }
+}
+
+impl Plain for InputDetails {
+    fn read_member(&mut self, name: &[u8], from: &mut Cursor<'_>) -> Option<u32> {
+        let (bit, count) = match name {
+            b"cached_tokens" => (0, &mut self.cached_tokens),
+            b"cache_write_tokens" => (1, &mut self.cache_write_tokens),
+            b"cache_creation_tokens" => (2, &mut self.cache_creation_tokens),
+            b"cached_creation_tokens" => (3, &mut self.cached_creation_tokens),
+            b"audio_tokens" => (4, &mut self.audio_tokens),
+            b"image_tokens" => (5, &mut self.image_tokens),
+            _ => return from.skip_value().map(|()| 0),
+        };
+        *count = read_count(from)?;
+        Some(1 << bit)
+    }
+}
+
+impl Plain for OutputDetails {
+    fn read_member(&mut self, name: &[u8], from: &mut Cursor<'_>) -> Option<u32> {
+        let (bit, count) = match name {
+            b"reasoning_tokens" => (0, &mut self.reasoning_tokens),
+            b"audio_tokens" => (1, &mut self.audio_tokens),
+            b"image_tokens" => (2, &mut self.image_tokens),
+            _ => return from.skip_value().map(|()| 0),
+        };
+        *count = read_count(from)?;
+        Some(1 << bit)
+    }
+}
+
 /// OpenRouter states a sum, Perplexity an object with its parts.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -180,54 +259,60 @@ const TICKS_PER_NANO_USD: u64 = 10;
 
 /// Reads a usage object; nothing if it is not one.
 pub(in crate::dialect) fn read(raw: &[u8]) -> Option<Usage> {
-    let wire: Wire = serde_json::from_slice(raw).ok()?;
-    let details = wire
-        .prompt_tokens_details
-        .or(wire.input_tokens_details)
-        .or(wire.input_token_details);
-    let details = details.unwrap_or_default().0;
-    let written = wire
-        .completion_tokens_details
-        .or(wire.output_tokens_details)
-        .or(wire.output_token_details);
-    let written = written.unwrap_or_default().0;
-    let reasoning = written.reasoning_tokens.or(wire.reasoning_tokens).0;
-    let total = wire.total_tokens.0;
-    let (input, output) = complete(
-        wire.prompt_tokens.or(wire.input_tokens).0,
-        wire.completion_tokens.or(wire.output_tokens).0,
-        reasoning,
-        total,
-    );
-    let cached = wire
-        .prompt_cache_hit_tokens
-        .or(wire.cached_tokens)
-        .or(wire.num_cached_tokens);
-    let cache_write = details
-        .cache_write_tokens
-        .or(details.cache_creation_tokens)
-        .or(details.cached_creation_tokens);
-    Some(Usage {
-        input,
-        output,
-        cached_input: details.cached_tokens.or(cached).0,
-        cache_write: cache_write.or(wire.cache_creation_input_tokens).0,
-        cache_write_1h: None,
-        reasoning,
-        audio_input: details.audio_tokens.0,
-        audio_output: written.audio_tokens.0,
-        image_input: details.image_tokens.0,
-        image_output: written.image_tokens.0,
-        units: Units {
-            audio_ms: wire
-                .prompt_audio_seconds
-                .in_thousandths()
-                .or(wire.seconds.in_thousandths()),
-            searches: wire.num_search_queries.or(wire.search_units).0,
-            ..Units::default()
-        },
-        stated_cost_nano_usd: state_cost(&wire.cost, wire.cost_in_usd_ticks),
-    })
+    let wire: Wire = plain::read(raw).or_else(|| serde_json::from_slice(raw).ok())?;
+    Some(wire.usage())
+}
+
+impl Wire {
+    fn usage(self) -> Usage {
+        let details = self
+            .prompt_tokens_details
+            .or(self.input_tokens_details)
+            .or(self.input_token_details);
+        let details = details.unwrap_or_default().0;
+        let written = self
+            .completion_tokens_details
+            .or(self.output_tokens_details)
+            .or(self.output_token_details);
+        let written = written.unwrap_or_default().0;
+        let reasoning = written.reasoning_tokens.or(self.reasoning_tokens).0;
+        let total = self.total_tokens.0;
+        let (input, output) = complete(
+            self.prompt_tokens.or(self.input_tokens).0,
+            self.completion_tokens.or(self.output_tokens).0,
+            reasoning,
+            total,
+        );
+        let cached = self
+            .prompt_cache_hit_tokens
+            .or(self.cached_tokens)
+            .or(self.num_cached_tokens);
+        let cache_write = details
+            .cache_write_tokens
+            .or(details.cache_creation_tokens)
+            .or(details.cached_creation_tokens);
+        Usage {
+            input,
+            output,
+            cached_input: details.cached_tokens.or(cached).0,
+            cache_write: cache_write.or(self.cache_creation_input_tokens).0,
+            cache_write_1h: None,
+            reasoning,
+            audio_input: details.audio_tokens.0,
+            audio_output: written.audio_tokens.0,
+            image_input: details.image_tokens.0,
+            image_output: written.image_tokens.0,
+            units: Units {
+                audio_ms: self
+                    .prompt_audio_seconds
+                    .in_thousandths()
+                    .or(self.seconds.in_thousandths()),
+                searches: self.num_search_queries.or(self.search_units).0,
+                ..Units::default()
+            },
+            stated_cost_nano_usd: state_cost(&self.cost, self.cost_in_usd_ticks),
+        }
+    }
 }
 
 /// Input and output, made out of the total where the provider leaves one out of its own counts.
@@ -263,3 +348,6 @@ fn state_cost(cost: &Cost, ticks: Count) -> Option<u64> {
         .map(|ticks| ticks.div_ceil(TICKS_PER_NANO_USD))
         .or(Amount(dollars).in_billionths())
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ impl Bill {
     /// is known of the use.
     pub fn total(&self) -> Option<NanoUsd> {
         let known = self.reported || self.rates.has(Item::Request);
-        if self.unpriced || !known || self.rates == Rates::default() {
+        if self.unpriced || !known || self.rates.is_empty() {
             return None;
         }
         let mut sum = Sum::default();

@@ -115,6 +115,10 @@ impl Rates {
         self.find(item).is_some()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     pub fn set(&mut self, item: Item, rate: Rate) {
         if let Some(slot) = self.0.get_mut(item as usize) {
             *slot = Some(rate);
@@ -123,8 +127,8 @@ impl Rates {
 
     /// The items that have a rate, in the order of [`Item::ALL`].
     pub fn listed(&self) -> impl Iterator<Item = (Item, Rate)> {
-        let all = Item::ALL.into_iter().zip(self.0);
-        all.filter_map(|(item, rate)| Some((item, rate?)))
+        let all = Item::ALL.into_iter().zip(&self.0);
+        all.filter_map(|(item, rate)| Some((item, (*rate)?)))
     }
 
     /// These rates, with `other`'s in their place where it has one.

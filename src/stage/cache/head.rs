@@ -3,13 +3,15 @@
 //! Nothing of the moment, the connection or the caller that it was for.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pingora::http::ResponseHeader;
 
 /// Fields whose names begin so are kept: they describe the body, or what it used.
 const KEPT_PREFIXES: [&str; 2] = ["content-", "x-amzn-bedrock-"];
 const KEPT: [&str; 3] = ["openai-model", "openai-version", "character-cost"];
 const FIELDS_MAX: usize = 64;
+/// Enough for the fields of nearly all answers, without growing.
+const ROOM: usize = 16;
 
 /// The kept fields as bytes: each name and value with its length before it.
 pub fn write(head: &ResponseHeader) -> Vec<u8> {
@@ -30,14 +32,21 @@ pub fn write(head: &ResponseHeader) -> Vec<u8> {
 }
 
 /// A head with the fields that were written; `None` if the bytes are none.
-pub fn read(mut bytes: Bytes) -> Option<ResponseHeader> {
-    let mut head = ResponseHeader::build_no_case(StatusCode::OK, Some(12)).ok()?;
+pub fn read(bytes: Bytes) -> Option<ResponseHeader> {
+    let mut parts = Response::new(()).into_parts().0;
+    parts.headers = fields(bytes)?;
+    Some(parts.into())
+}
+
+/// The fields that were written, with room for those of an answer of ours; `None` if the bytes are none.
+pub fn fields(mut bytes: Bytes) -> Option<HeaderMap> {
+    let mut fields = HeaderMap::with_capacity(ROOM);
     while !bytes.is_empty() {
         let name = HeaderName::from_bytes(&part(&mut bytes)?).ok()?;
         let value = HeaderValue::from_maybe_shared(part(&mut bytes)?).ok()?;
-        head.append_header(name, value).ok()?;
+        fields.append(name, value);
     }
-    Some(head)
+    Some(fields)
 }
 
 fn part(bytes: &mut Bytes) -> Option<Bytes> {

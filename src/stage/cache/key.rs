@@ -21,6 +21,11 @@ static CHOOSING: [HeaderName; 7] = [
     HeaderName::from_static("x-amzn-bedrock-guardrailidentifier"),
 ];
 
+/// A body up to this length is put beside the other parts, which are then hashed in one go.
+const COPIED_MAX: usize = 16 << 10;
+/// Enough for the parts of nearly all questions, and a short body.
+const ROOM: usize = 2 << 10;
+
 /// All that a key is made of.
 #[derive(Clone, Copy)]
 pub struct Parts<'a> {
@@ -50,20 +55,47 @@ impl Parts<'_> {
             }
         }
     }
+
+    /// The fields that choose among answers, in their own order. Most requests have none.
+    fn frame_choosing(&self, framed: &mut Framed) {
+        let mut names = self
+            .headers
+            .iter()
+            .flatten()
+            .flat_map(|headers| headers.keys());
+        if names.any(|name| CHOOSING.contains(name)) {
+            for name in &CHOOSING {
+                self.frame_fields(name, framed);
+            }
+        }
+    }
 }
 
-/// Hashes parts so that no two lists of parts are one text: each with its length before it.
-struct Framed(blake3::Hasher);
+/// Parts in one row, so that no two lists of them are one text: each with its length before it.
+struct Framed(Vec<u8>);
 
 impl Framed {
+    fn begin(purpose: &str) -> Self {
+        let mut framed = Self(Vec::with_capacity(ROOM));
+        framed.part(purpose.as_bytes());
+        framed
+    }
+
     fn part(&mut self, part: &[u8]) -> &mut Self {
-        self.0.update(&(part.len() as u64).to_be_bytes());
-        self.0.update(part);
+        self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(part);
         self
     }
 
-    fn end(&self) -> [u8; Key::BYTES] {
-        *self.0.finalize().as_bytes()
+    /// The digest of all parts, with a last one.
+    fn end(mut self, last: &[u8], secret: &[u8; 32]) -> Key {
+        if last.len() <= COPIED_MAX {
+            self.part(last);
+            return Key(*blake3::keyed_hash(secret, &self.0).as_bytes());
+        }
+        self.0.extend_from_slice(&(last.len() as u64).to_be_bytes());
+        let mut hasher = blake3::Hasher::new_keyed(secret);
+        Key(*hasher.update(&self.0).update(last).finalize().as_bytes())
     }
 }
 
@@ -78,15 +110,9 @@ impl Keys {
         Self { secret }
     }
 
-    fn framed(&self, purpose: &str) -> Framed {
-        let mut framed = Framed(blake3::Hasher::new_keyed(&self.secret));
-        framed.part(purpose.as_bytes());
-        framed
-    }
-
     /// The key of a question, by its gateway's rule.
     pub fn of_question(&self, parts: &Parts<'_>, rule: &Config) -> Key {
-        let mut framed = self.framed("question");
+        let mut framed = Framed::begin("question");
         framed.part(parts.account.as_bytes());
         framed.part(parts.gateway.as_bytes());
         partition(&mut framed, parts, &rule.partition);
@@ -98,29 +124,31 @@ impl Keys {
         framed.part(parts.place.path.as_bytes());
         framed.part(parts.query.as_bytes());
         framed.part(parts.model.unwrap_or_default().as_bytes());
-        for name in &CHOOSING {
-            parts.frame_fields(name, &mut framed);
-        }
+        parts.frame_choosing(&mut framed);
         let digest = rule
             .canonical
             .then(|| canonical::digest(parts.body, &rule.ignore));
         match digest.flatten() {
-            Some(digest) => framed.part(b"canonical").part(&digest),
-            None => framed.part(b"exact").part(parts.body),
-        };
-        Key(framed.end())
+            Some(digest) => {
+                framed.part(b"canonical");
+                framed.end(&digest, &self.secret)
+            }
+            None => {
+                framed.part(b"exact");
+                framed.end(parts.body, &self.secret)
+            }
+        }
     }
 
     /// The key of whatever the client calls by `name`: within the gateway, the caller's partition and
     /// the form of the answer.
     pub fn of_name(&self, name: &[u8], parts: &Parts<'_>, rule: &Config) -> Key {
-        let mut framed = self.framed("name");
+        let mut framed = Framed::begin("name");
         framed.part(parts.account.as_bytes());
         framed.part(parts.gateway.as_bytes());
         partition(&mut framed, parts, &rule.partition);
         framed.part(&[u8::from(parts.stream)]);
-        framed.part(name);
-        Key(framed.end())
+        framed.end(name, &self.secret)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod storage;
 pub mod keeper;
 
 use crate::stage::route::Gateway;
+use crate::store::entry::Key;
 use archive::CacheStore;
 use config::Config;
 use control::{Policy, Wishes};
@@ -86,20 +87,25 @@ impl Cache {
         wishes.decide(rule.map_or(Duration::ZERO, |rule| rule.ttl.duration()))
     }
 
-    /// The question that a request asks, to be kept for `ttl`.
+    /// The key of what a request asks.
+    pub fn key(&self, gateway: &Gateway, wishes: &Wishes, parts: &Parts<'_>) -> Option<Key> {
+        let rule = gateway.of(&self.gateways)?;
+        let keys = &self.store.keys;
+        Some(match &wishes.key {
+            Some(name) => keys.of_name(name, parts, rule),
+            None => keys.of_question(parts, rule),
+        })
+    }
+
+    /// What a request asks, to be kept for `ttl`.
     pub fn question(
         &self,
         gateway: &Gateway,
-        wishes: Wishes,
+        (key, wishes): (Key, Wishes),
         ttl: Duration,
         parts: &Parts<'_>,
     ) -> Option<Question> {
         let rule = gateway.of(&self.gateways)?;
-        let keys = &self.store.keys;
-        let key = match &wishes.key {
-            Some(name) => keys.of_name(name, parts, rule),
-            None => keys.of_question(parts, rule),
-        };
         Some(Question {
             key,
             ttl,

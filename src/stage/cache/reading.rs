@@ -2,9 +2,11 @@
 
 use super::fill::{Fill, Next};
 use super::question::Limits;
+use crate::base::money::NanoUsd;
 use crate::store::entry::Entry;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::{Error, ErrorType, Result};
 use pingora_cache::CacheKey;
 use pingora_cache::storage::{HandleHit, Storage};
@@ -12,9 +14,19 @@ use pingora_cache::trace::SpanHandle;
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
+
+/// An answer that is in memory as a whole, and fresh.
+pub struct AtOnce {
+    pub entry: Entry,
+    /// What was kept of its head.
+    pub fields: HeaderMap,
+    pub age: Duration,
+    /// What asking for it cost.
+    pub cost: Option<NanoUsd>,
+}
 
 /// An answer that is there as a whole.
 pub struct Kept {

@@ -5,9 +5,10 @@ use super::fill::Fill;
 use super::head;
 use super::label::Label;
 use super::question::Asker;
-use super::reading::{Follow, Kept};
+use super::reading::{AtOnce, Follow, Kept};
 use crate::base::clock::Moment;
-use crate::store::entry::Entry;
+use crate::base::money::NanoUsd;
+use crate::store::entry::{Entry, Key};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::{Error, ErrorType, Result};
@@ -141,13 +142,33 @@ impl CacheStore {
         }
     }
 
+    /// The answer to a question that is in memory, its own or the system's, and fresh. What has to be waited for,
+    /// or is no longer fresh, takes Pingora's lookup.
+    pub fn at_once(&self, key: &Key) -> Option<AtOnce> {
+        let entry = self.shelf.find_now(key)?;
+        let (age, cost) = self.usable(&entry)?;
+        let fields = head::fields(entry.head.clone())?;
+        (age < entry.fresh).then_some(AtOnce {
+            entry,
+            fields,
+            age,
+            cost,
+        })
+    }
+
+    /// The age of an entry that was not purged and is not too old, and what its answer cost.
+    fn usable(&self, entry: &Entry) -> Option<(Duration, Option<NanoUsd>)> {
+        let label = Label::read(&entry.label)?;
+        if !self.purges.load().allow(entry.generation, &label) {
+            return None;
+        }
+        let age = entry.age(Moment::now())?;
+        (age < entry.useful).then_some((age, label.cost))
+    }
+
     /// A kept answer, unless it was purged or is too old: then it is removed.
     fn serve(&self, entry: Entry, stale: Duration) -> Option<(CacheMeta, HitHandler)> {
-        let usable = Label::read(&entry.label)
-            .filter(|label| self.purges.load().allow(entry.generation, label))
-            .and_then(|_| entry.age(Moment::now()))
-            .filter(|age| *age < entry.useful);
-        let Some(age) = usable else {
+        let Some((age, _)) = self.usable(&entry) else {
             self.shelf.remove(&entry.key);
             return None;
         };

@@ -1,7 +1,12 @@
 //! How many requests and attempts there were, and how many said something wrong, as metrics.
 
 use super::record::{AttemptRecord, Record};
-use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
+use crate::base::key::Key;
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
+use std::sync::OnceLock;
+
+/// The outcome of an attempt that came to an answer.
+const OK: &str = "ok";
 
 /// The instruments that count.
 pub struct Counts {
@@ -11,6 +16,15 @@ pub struct Counts {
     limited: IntCounterVec,
     /// By the fullest of its counters; told when the metrics are read.
     pub budget_used: GaugeVec,
+}
+
+/// The counters of what mostly happens.
+#[derive(Default)]
+pub struct Known {
+    /// Requests with status 200.
+    requests: OnceLock<IntCounter>,
+    /// Attempts that came to an answer.
+    attempts: OnceLock<IntCounter>,
 }
 
 impl Counts {
@@ -62,15 +76,24 @@ impl Counts {
         Ok(counts)
     }
 
-    /// Counts a finished request; the labels are gateway, provider and model.
-    pub fn observe(&self, [gateway, provider, model]: [&str; 3], record: &Record) {
-        let mut digits = [0; 3];
-        let status = status_label(record.answered.status.unwrap_or(0), &mut digits);
-        let labels = [gateway, provider, model, status];
-        self.requests.with_label_values(&labels).inc();
+    /// Counts a finished request.
+    pub fn observe(&self, labels: Key<'_, 3>, record: &Record, known: &Known) {
+        let Key([gateway, provider, model]) = labels;
+        let requests = |status| {
+            let labels = [gateway, provider, model, status];
+            self.requests.with_label_values(&labels)
+        };
+        match record.answered.status.unwrap_or(0) {
+            200 => known.requests.get_or_init(|| requests("200")).inc(),
+            status => requests(status_label(status, &mut [0; 3])).inc(),
+        }
         for attempt in &record.attempts {
-            let labels = [&*attempt.provider, outcome(attempt)];
-            self.attempts.with_label_values(&labels).inc();
+            let name = &*attempt.provider;
+            let attempts = |outcome| self.attempts.with_label_values(&[name, outcome]);
+            match outcome(attempt) {
+                OK if name == provider => known.attempts.get_or_init(|| attempts(OK)).inc(),
+                outcome => attempts(outcome).inc(),
+            }
         }
         if let Some(limit) = &record.answered.limit {
             self.limited.with_label_values(&[gateway, limit]).inc();
@@ -89,7 +112,7 @@ fn outcome(attempt: &AttemptRecord) -> &'static str {
         (None, None) => "abandoned",
         (None, Some(500..)) => "status_5xx",
         (None, Some(400..)) => "status_4xx",
-        (None, Some(_)) => "ok",
+        (None, Some(_)) => OK,
     }
 }
 

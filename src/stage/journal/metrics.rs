@@ -3,7 +3,9 @@
 use super::counts::Counts;
 use super::process::Process;
 use super::record::Record;
+use super::series::AllSeries;
 use super::spending::Spending;
+use crate::base::key::Key;
 use crate::stage::cache::archive::CacheStore;
 use crate::stage::plan::pools::Health;
 use prometheus::core::Collector;
@@ -11,13 +13,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
-use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
 
-/// Models that may become label values; what comes beyond is counted as `other`.
-const MODELS_MAX: usize = 500;
-/// The longest model name that may become a label value.
-const MODEL_BYTES_MAX: usize = 128;
 /// Upper bounds in seconds for what providers take: 5 ms to 10 minutes.
 const DURATION_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
@@ -42,7 +38,7 @@ pub struct Metrics {
     pub streams_open: IntGauge,
     pub log_dropped: IntCounter,
     pub log_errors: IntCounter,
-    models: RwLock<HashSet<String>>,
+    series: AllSeries,
 }
 
 impl Metrics {
@@ -82,7 +78,7 @@ impl Metrics {
                 "tollgate_log_errors_total",
                 "Failed writes to the request log.",
             )?,
-            models: RwLock::default(),
+            series: AllSeries::default(),
             registry,
         };
         metrics.register()?;
@@ -144,50 +140,114 @@ impl Metrics {
         let provider = record.asked.provider.as_deref().unwrap_or_default();
         let model = record.asked.model.as_deref();
         let served = record.was_served() || record.cache.outcome.is_cached();
-        let model = model.map_or("", |model| self.model_label(model, served));
-        self.counts.observe([gateway, provider, model], record);
-        self.spending
-            .savings
-            .observe([gateway, provider, model], &record.cache);
-        let labels = [gateway, provider];
-        let seconds = record.duration.as_secs_f64();
-        self.duration.with_label_values(&labels).observe(seconds);
+        let model = model.map_or("", |model| self.series.model_label(model, served));
+        let labels = Key([gateway, provider, model]);
+        let series = self.series.find(labels);
+        self.counts.observe(labels, record, &series.counts);
+        let savings = &self.spending.savings;
+        savings.observe(labels, &record.cache, &series.savings);
+        let of_provider = |instrument: &HistogramVec| {
+            let labels = [gateway, provider];
+            instrument.with_label_values(&labels)
+        };
+        let duration = || of_provider(&self.duration);
+        let duration = series.duration.get_or_init(duration);
+        duration.observe(record.duration.as_secs_f64());
         if let (true, Some(first)) = (record.asked.stream, record.ttft()) {
-            let seconds = first.as_secs_f64();
-            self.first_token.with_label_values(&labels).observe(seconds);
+            let first_token = || of_provider(&self.first_token);
+            let first_token = series.first_token.get_or_init(first_token);
+            first_token.observe(first.as_secs_f64());
         }
         self.overhead.observe(record.overhead().as_secs_f64());
         for attempt in &record.attempts {
             if let Some(bill) = &attempt.bill {
                 let served = attempt.status.is_some_and(|status| status < 400);
                 let model = attempt.model.as_deref();
-                let model = model.map_or("", |model| self.model_label(model, served));
-                let labels = [gateway, &*attempt.provider, model];
-                self.spending.observe(labels, bill);
+                let model = model.map_or("", |model| self.series.model_label(model, served));
+                let own = Key([gateway, &*attempt.provider, model]);
+                if own == labels {
+                    self.spending.observe(own, bill, &series.spending);
+                } else {
+                    let series = self.series.find(own);
+                    self.spending.observe(own, bill, &series.spending);
+                }
             }
         }
-    }
-
-    /// A model may become a label only once a provider has answered for it, so that nobody can
-    /// fill the metrics with names of their own.
-    fn model_label<'a>(&self, model: &'a str, answered: bool) -> &'a str {
-        const OTHER: &str = "other";
-        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        if models.contains(model) {
-            return model;
-        }
-        let full = models.len() >= MODELS_MAX;
-        drop(models);
-        if full || !answered || model.len() > MODEL_BYTES_MAX || !model.is_ascii() {
-            return OTHER;
-        }
-        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        models.insert(model.to_owned());
-        model
     }
 }
 
 fn histogram_vec(name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
     let opts = HistogramOpts::new(name, help).buckets(DURATION_BUCKETS.to_vec());
     HistogramVec::new(opts, &["gateway", "provider"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::usage::Usage;
+    use crate::stage::journal::record::AttemptRecord;
+    use crate::stage::meter::Bill;
+    use std::time::Duration;
+
+    fn attempt(provider: &str, status: Option<u16>, bill: Option<Bill>) -> AttemptRecord {
+        AttemptRecord {
+            provider: provider.into(),
+            model: Some("m".to_owned()),
+            status,
+            error: status.is_none().then(|| "gone".to_owned()),
+            bill,
+            started: Duration::ZERO,
+            duration: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_counts_as_what_is_looked_up() {
+        let metrics = Metrics::new().unwrap();
+        let bill = |input| Bill {
+            usage: Usage {
+                input: Some(input),
+                ..Usage::default()
+            },
+            ..Bill::free()
+        };
+        let mut record = Record::begin();
+        record.asked.gateway = Some("g".into());
+        record.asked.provider = Some("p".into());
+        record.asked.model = Some("m".to_owned());
+        record.attempts = vec![
+            attempt("q", None, None),
+            attempt("q", Some(500), Some(bill(1))),
+            attempt("p", Some(200), Some(bill(5))),
+        ];
+        for status in [200, 200, 404] {
+            record.answered.status = Some(status);
+            metrics.observe(&record);
+        }
+        let shown = TextEncoder::new().encode_to_string(&metrics.registry.gather());
+        let shown = shown.unwrap();
+        let has = |line: &str| assert!(shown.lines().any(|known| known == line), "{line}\n{shown}");
+        has(r#"tollgate_requests_total{gateway="g",model="m",provider="p",status="200"} 2"#);
+        has(r#"tollgate_requests_total{gateway="g",model="m",provider="p",status="404"} 1"#);
+        has(r#"tollgate_attempts_total{outcome="ok",provider="p"} 3"#);
+        has(r#"tollgate_attempts_total{outcome="error",provider="q"} 3"#);
+        has(r#"tollgate_attempts_total{outcome="status_5xx",provider="q"} 3"#);
+        has(r#"tollgate_tokens_total{gateway="g",kind="input",model="m",provider="p"} 15"#);
+        has(r#"tollgate_tokens_total{gateway="g",kind="input",model="m",provider="q"} 3"#);
+        has(r#"tollgate_request_duration_seconds_count{gateway="g",provider="p"} 3"#);
+        // Nothing shows that was not counted.
+        for other in [
+            "saved_usd",
+            "first_token",
+            "estimated",
+            "cache_requests",
+            "unpriced",
+        ] {
+            assert!(
+                !shown.contains(&format!("tollgate_{other}")),
+                "{other}\n{shown}"
+            );
+        }
+        assert!(!shown.contains(r#"kind="output""#), "{shown}");
+    }
 }

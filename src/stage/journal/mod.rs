@@ -5,6 +5,7 @@ mod counts;
 mod line;
 pub mod metrics;
 pub mod record;
+mod series;
 mod sink;
 mod spending;
 mod savings;

@@ -1,7 +1,7 @@
 //! The record of one request, as it stands in the log.
 
-use super::line::Object;
-use crate::base::clock::{self, Moment};
+use super::line::{Json, Plain, Value, members};
+use crate::base::clock::Moment;
 use crate::base::id::RequestId;
 use crate::base::money::NanoUsd;
 use crate::llm::metadata::Metadata;
@@ -134,9 +134,10 @@ pub struct Record {
 
 impl Record {
     pub fn begin() -> Self {
+        let arrived = Moment::now();
         Self {
-            id: RequestId::mint(),
-            arrived: Moment::now(),
+            id: RequestId::mint(arrived.wall),
+            arrived,
             received: Received::default(),
             asked: Asked::default(),
             answered: Answered::default(),
@@ -160,6 +161,10 @@ impl Record {
 
     /// What all attempts used and cost together.
     pub fn bill(&self) -> Option<Bill> {
+        // Mostly there is one, and nothing to add up.
+        if let [attempt] = &*self.attempts {
+            return attempt.bill;
+        }
         let bills = self.attempts.iter().filter_map(|attempt| attempt.bill);
         bills.reduce(Bill::and)
     }
@@ -178,125 +183,138 @@ impl Record {
     }
 }
 
-impl AttemptRecord {
-    fn write(&self, line: &mut Vec<u8>) {
-        let mut object = Object::open(line);
-        object.text("provider", &*self.provider);
-        object.text("model", self.model.as_deref());
-        object.number("status", self.status.map(u64::from));
-        object.text("error", self.error.as_deref());
-        object.duration("started", self.started);
-        object.duration("duration", self.duration);
-        write_bill(&mut object, self.bill.as_ref());
-        object.close();
-    }
-}
-
-/// Tokens and cost by Cloudflare's names and, for the parts, our own.
-fn write_bill(object: &mut Object<'_>, bill: Option<&Bill>) {
-    let usage = bill.map(|bill| bill.usage).unwrap_or_default();
-    object.number("tokens_in", usage.input);
-    object.number("tokens_out", usage.output);
-    object.number("tokens_cached_in", usage.cached_input);
-    object.number("tokens_cache_write", usage.cache_write);
-    object.number("tokens_reasoning", usage.reasoning);
-    object.number("tokens_audio_in", usage.audio_input);
-    object.number("tokens_audio_out", usage.audio_output);
-    let source = bill.map_or("none", |bill| bill.usage_source.name());
-    object.text("usage_source", source);
-    write_money(object, "cost", bill.and_then(|bill| bill.cost));
-}
-
-/// A number of all its digits; a float would be shown as `4.2e-7`.
-fn write_money(object: &mut Object<'_>, name: &'static str, money: Option<NanoUsd>) {
-    match money {
-        Some(money) => object.shown(name, "", money),
-        None => object.text(name, None),
-    }
-}
-
-impl Record {
-    /// The record as a line of the log, with its line feed.
-    pub fn write(&self, line: &mut Vec<u8>) {
-        let mut object = Object::open(line);
-        self.write_asked(&mut object);
-        self.write_answered(&mut object);
-        let bill = self.bill();
-        let cached = self.cache.outcome.is_cached();
-        let shown = bill.or_else(|| cached.then(Bill::free));
-        write_bill(&mut object, shown.as_ref());
-        let price = bill.map(|bill| bill.price_source);
-        object.text("price_source", price.map(PriceSource::name));
-        object.flag("custom_cost", price == Some(PriceSource::Request));
-        self.write_end(&mut object);
-        object.close();
-        line.push(b'\n');
-    }
-
-    fn write_asked(&self, object: &mut Object<'_>) {
-        let Self {
-            received, asked, ..
-        } = self;
-        object.plain("id", &self.id.text());
-        object.text("created_at", &*clock::rfc3339(self.arrived.wall));
-        object.text("account", asked.account.as_deref());
-        object.text("gateway", asked.gateway.as_deref());
-        object.text("provider", asked.provider.as_deref());
-        object.text("model", asked.model.as_deref());
-        object.text("model_type", asked.operation.map(Operation::name));
-        object.text("path", &*received.path);
-        let method = received.method.as_ref().map(Method::as_str);
-        let method = method.map(|method| method.get(..METHOD_BYTES_MAX).unwrap_or(method));
-        object.text("method", method);
-    }
-
-    fn write_answered(&self, object: &mut Object<'_>) {
-        let cache = &self.cache;
-        object.number("status_code", self.answered.status.map(u64::from));
-        object.flag("success", self.success());
-        object.flag("cached", cache.outcome.is_cached());
-        object.text("cache", cache.outcome.name());
-        write_money(object, "saved", cache.saved);
-        object.flag("stream", self.asked.stream);
-        object.duration("duration", self.duration);
-        object.duration("ttft", self.ttft());
-    }
-
-    fn write_end(&self, object: &mut Object<'_>) {
-        let Self {
-            received,
-            asked,
-            answered,
-            ..
-        } = self;
-        object.text("end", self.end.name());
-        object.text("refusal", answered.refusal.as_deref());
-        object.text("limit", answered.limit.as_deref());
-        object.text("key", asked.key.as_deref());
-        object.number("step", answered.step as u64);
-        match &asked.event_id {
-            Some(event_id) => object.text("event_id", &**event_id),
-            None => object.plain("event_id", &self.id.text()),
-        }
-        let metadata = Some(&asked.metadata).filter(|metadata| !metadata.is_empty());
-        object.json("metadata", &metadata);
-        object.text("request_content_type", received.content_type.as_deref());
-        object.text("response_content_type", answered.content_type.as_deref());
-        object.number("bytes_in", received.bytes);
-        object.number("bytes_out", answered.bytes);
-        match received.client {
-            Some(client) => object.shown("client", "\"", client),
-            None => object.text("client", None),
-        }
-        object.text("user_agent", received.user_agent.as_deref());
-        let line = object.member("attempts");
+impl Value for &[AttemptRecord] {
+    fn write(self, line: &mut Vec<u8>) {
         line.push(b'[');
-        for (place, attempt) in self.attempts.iter().enumerate() {
+        for (place, attempt) in self.iter().enumerate() {
             if place > 0 {
                 line.push(b',');
             }
             attempt.write(line);
         }
         line.push(b']');
+    }
+}
+
+impl Value for &AttemptRecord {
+    fn write(self, line: &mut Vec<u8>) {
+        members!(
+            line,
+            "{" "provider": &*self.provider,
+            "model": self.model.as_deref(),
+            "status": self.status.map(u64::from),
+            "error": self.error.as_deref(),
+            "started": self.started,
+            "duration": self.duration,
+        );
+        write_bill(line, self.bill.as_ref());
+        line.push(b'}');
+    }
+}
+
+/// Tokens and cost by Cloudflare's names and, for the parts, our own.
+fn write_bill(line: &mut Vec<u8>, bill: Option<&Bill>) {
+    let usage = bill.map(|bill| &bill.usage);
+    let source = bill.map_or("none", |bill| bill.usage_source.name());
+    members!(
+        line,
+        "," "tokens_in": usage.and_then(|usage| usage.input),
+        "tokens_out": usage.and_then(|usage| usage.output),
+        "tokens_cached_in": usage.and_then(|usage| usage.cached_input),
+        "tokens_cache_write": usage.and_then(|usage| usage.cache_write),
+        "tokens_reasoning": usage.and_then(|usage| usage.reasoning),
+        "tokens_audio_in": usage.and_then(|usage| usage.audio_input),
+        "tokens_audio_out": usage.and_then(|usage| usage.audio_output),
+        "usage_source": Plain(source),
+        "cost": bill.and_then(|bill| bill.cost),
+    );
+}
+
+impl Record {
+    /// The record as a line of the log, with its line feed.
+    pub fn write(&self, line: &mut Vec<u8>) {
+        let id = self.id.text();
+        self.write_asked(line, &id);
+        self.write_answered(line);
+        let bill = self.bill();
+        let cached = self.cache.outcome.is_cached();
+        let shown = bill.or_else(|| cached.then(Bill::free));
+        write_bill(line, shown.as_ref());
+        let price = bill.map(|bill| bill.price_source);
+        members!(
+            line,
+            "," "price_source": price.map(PriceSource::name).map(Plain),
+            "custom_cost": price == Some(PriceSource::Request),
+        );
+        self.write_end(line, &id);
+        line.extend_from_slice(b"}\n");
+    }
+
+    fn write_asked(&self, line: &mut Vec<u8>, id: &[u8]) {
+        let Self {
+            received, asked, ..
+        } = self;
+        let method = received.method.as_ref().map(Method::as_str);
+        let method = method.map(|method| method.get(..METHOD_BYTES_MAX).unwrap_or(method));
+        members!(
+            line,
+            "{" "id": Plain(id),
+            "created_at": self.arrived.wall,
+            "account": asked.account.as_deref(),
+            "gateway": asked.gateway.as_deref(),
+            "provider": asked.provider.as_deref(),
+            "model": asked.model.as_deref(),
+            "model_type": asked.operation.map(Operation::name).map(Plain),
+            "path": &*received.path,
+            "method": method,
+        );
+    }
+
+    fn write_answered(&self, line: &mut Vec<u8>) {
+        let outcome = self.cache.outcome;
+        members!(
+            line,
+            "," "status_code": self.answered.status.map(u64::from),
+            "success": self.success(),
+            "cached": outcome.is_cached(),
+            "cache": Plain(outcome.name()),
+            "saved": self.cache.saved,
+            "stream": self.asked.stream,
+            "duration": self.duration,
+            "ttft": self.ttft(),
+        );
+    }
+
+    fn write_end(&self, line: &mut Vec<u8>, id: &[u8]) {
+        let Self {
+            received,
+            asked,
+            answered,
+            ..
+        } = self;
+        members!(
+            line,
+            "," "end": Plain(self.end.name()),
+            "refusal": answered.refusal.as_deref(),
+            "limit": answered.limit.as_deref(),
+            "key": asked.key.as_deref(),
+            "step": answered.step as u64,
+        );
+        match asked.event_id.as_deref() {
+            Some(event_id) => members!(line, "," "event_id": event_id),
+            None => members!(line, "," "event_id": Plain(id)),
+        }
+        let metadata = Some(&asked.metadata).filter(|metadata| !metadata.is_empty());
+        members!(
+            line,
+            "," "metadata": metadata.map(Json),
+            "request_content_type": received.content_type.as_deref(),
+            "response_content_type": answered.content_type.as_deref(),
+            "bytes_in": received.bytes,
+            "bytes_out": answered.bytes,
+            "client": received.client,
+            "user_agent": received.user_agent.as_deref(),
+            "attempts": &*self.attempts,
+        );
     }
 }

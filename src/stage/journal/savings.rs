@@ -1,9 +1,13 @@
 //! What the cache did and saved, as metrics.
 
 use super::record::Shared;
+use crate::base::key::Key;
 use crate::stage::cache::Outcome;
 use crate::stage::cache::archive::{CacheStore, Tier};
-use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+use std::sync::OnceLock;
 
 /// The instruments of the cache.
 pub struct Savings {
@@ -13,6 +17,13 @@ pub struct Savings {
     entries: IntGaugeVec,
     disk_errors: IntCounter,
     disk_failing: IntGauge,
+}
+
+/// The counters of one gateway, provider and model.
+#[derive(Default)]
+pub struct Known {
+    hits: OnceLock<IntCounter>,
+    saved: OnceLock<Counter>,
 }
 
 impl Savings {
@@ -60,17 +71,21 @@ impl Savings {
         Ok(savings)
     }
 
-    /// Counts a finished request; the labels are gateway, provider and model.
-    pub fn observe(&self, labels: [&str; 3], shared: &Shared) {
-        if shared.outcome == Outcome::Off {
-            return;
-        }
+    /// Counts a finished request.
+    pub fn observe(&self, Key(labels): Key<'_, 3>, shared: &Shared, known: &Known) {
         let [gateway, ..] = labels;
-        let result = [gateway, shared.outcome.name()];
-        self.requests.with_label_values(&result).inc();
+        let requests = || {
+            let result = [gateway, shared.outcome.name()];
+            self.requests.with_label_values(&result)
+        };
+        match shared.outcome {
+            Outcome::Off => return,
+            Outcome::Hit => known.hits.get_or_init(requests).inc(),
+            _ => requests().inc(),
+        }
         if let Some(saved) = shared.saved {
-            let dollars = saved.dollars();
-            self.saved.with_label_values(&labels).inc_by(dollars);
+            let counter = || self.saved.with_label_values(&labels);
+            known.saved.get_or_init(counter).inc_by(saved.dollars());
         }
     }
 

@@ -1,10 +1,10 @@
 //! What requests used and cost, as metrics.
 
 use super::savings::Savings;
-use crate::base::money::NanoUsd;
-use crate::llm::usage::Usage;
+use crate::base::key::Key;
 use crate::stage::meter::{Bill, UsageSource};
-use prometheus::{CounterVec, IntCounterVec, Opts, Registry};
+use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, Opts, Registry};
+use std::sync::OnceLock;
 
 /// The instruments of tokens and money.
 pub struct Spending {
@@ -20,6 +20,21 @@ pub struct Spending {
 struct Spent {
     tokens: IntCounterVec,
     cost: CounterVec,
+}
+
+/// The counters of one gateway, provider and model.
+#[derive(Default)]
+pub struct Known {
+    all: KnownSpent,
+    estimated: KnownSpent,
+    unpriced: OnceLock<IntCounter>,
+}
+
+#[derive(Default)]
+struct KnownSpent {
+    /// By kind.
+    tokens: [OnceLock<IntCounter>; 5],
+    cost: OnceLock<Counter>,
 }
 
 impl Spending {
@@ -64,14 +79,15 @@ impl Spending {
         })
     }
 
-    /// Counts a bill; the labels are gateway, provider and model.
-    pub fn observe(&self, labels: [&str; 3], bill: &Bill) {
-        self.all.add(labels, &bill.usage, bill.cost);
+    /// Counts a bill.
+    pub fn observe(&self, labels: Key<'_, 3>, bill: &Bill, known: &Known) {
+        self.all.add(labels, bill, &known.all);
         if bill.usage_source == UsageSource::Estimated {
-            self.estimated.add(labels, &bill.usage, bill.cost);
+            self.estimated.add(labels, bill, &known.estimated);
         }
         if bill.cost.is_none() {
-            self.unpriced.with_label_values(&labels).inc();
+            let counter = || self.unpriced.with_label_values(&labels.0);
+            known.unpriced.get_or_init(counter).inc();
         }
     }
 }
@@ -94,8 +110,9 @@ impl Spent {
         Ok(spent)
     }
 
-    fn add(&self, labels: [&str; 3], usage: &Usage, cost: Option<NanoUsd>) {
+    fn add(&self, Key(labels): Key<'_, 3>, bill: &Bill, known: &KnownSpent) {
         let [gateway, provider, model] = labels;
+        let usage = &bill.usage;
         let kinds = [
             ("input", usage.input),
             ("output", usage.output),
@@ -103,15 +120,16 @@ impl Spent {
             ("cache_write", usage.cache_write),
             ("reasoning", usage.reasoning),
         ];
-        for (kind, count) in kinds {
+        for ((kind, count), known) in kinds.into_iter().zip(&known.tokens) {
             if let Some(count) = count.filter(|count| *count > 0) {
                 let labels = [gateway, provider, model, kind];
-                self.tokens.with_label_values(&labels).inc_by(count);
+                let counter = || self.tokens.with_label_values(&labels);
+                known.get_or_init(counter).inc_by(count);
             }
         }
-        if let Some(cost) = cost {
-            let dollars = cost.dollars();
-            self.cost.with_label_values(&labels).inc_by(dollars);
+        if let Some(cost) = bill.cost {
+            let counter = || self.cost.with_label_values(&labels);
+            known.cost.get_or_init(counter).inc_by(cost.dollars());
         }
     }
 }

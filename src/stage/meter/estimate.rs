@@ -2,11 +2,13 @@
 
 use super::learned::{Learned, NAME_BYTES_MAX, OfModel, Sums};
 use super::spread::Spread;
+use crate::base::key::{Key, Own};
 use crate::dialect::call;
 use crate::dialect::usage::Reading;
 use crate::llm::operation::Operation;
 use crate::llm::usage::Usage;
-use std::collections::HashMap;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,11 +29,9 @@ const LEARN_BYTES_MAX: usize = 64 << 10;
 /// The ratios of all models, learned from what providers report.
 #[derive(Default)]
 pub struct Ratios {
-    models: RwLock<HashMap<Arc<str>, OfProvider>>,
+    /// By provider and model.
+    models: RwLock<HashMap<Own<2>, Arc<Ratio>>>,
 }
-
-/// By model.
-type OfProvider = HashMap<String, Arc<Ratio>>;
 
 /// Bytes and tokens seen of one model, both ways.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ fn by_rule(bytes: u64) -> u64 {
 
 impl Ratios {
     /// Takes note of what a provider reported for this request and its answer.
-    pub fn learn(&self, slug: &Arc<str>, model: &str, body: &[u8], reading: &Reading) {
+    pub fn learn(&self, slug: &str, model: &str, body: &[u8], reading: &Reading) {
         let Some(usage) = &reading.usage else {
             return;
         };
@@ -146,31 +146,27 @@ impl Ratios {
     /// All that was learned, but of models with names of no reasonable length.
     pub fn tell(&self) -> Learned {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        let told = |(model, ratio): (&String, &Arc<Ratio>)| {
+        let mut providers = BTreeMap::<String, BTreeMap<_, _>>::new();
+        for (Own([slug, model]), ratio) in models.iter() {
             let told = OfModel {
                 seen: ratio.seen.load(Ordering::Relaxed),
                 input: ratio.input.tell(),
                 output: ratio.output.tell(),
                 answers: ratio.answers.tell(),
             };
-            (model.clone(), told)
-        };
-        let fit = |(model, _): &(&String, &Arc<Ratio>)| model.len() <= NAME_BYTES_MAX;
-        let providers = models.iter().map(|(slug, models)| {
-            let models = models.iter().filter(fit).map(told);
-            (slug.to_string(), models.collect())
-        });
-        Learned {
-            providers: providers.collect(),
+            let of_provider = providers.entry(slug.to_string()).or_default();
+            if model.len() <= NAME_BYTES_MAX {
+                of_provider.insert(model.to_string(), told);
+            }
         }
+        Learned { providers }
     }
 
     /// Takes over what a predecessor told.
     pub fn resume(&self, told: &Learned) {
         for (slug, models) in &told.providers {
-            let slug: Arc<str> = slug.as_str().into();
             for (model, told) in models {
-                let ratio = self.ratio(&slug, model);
+                let ratio = self.ratio(slug, model);
                 ratio.seen.store(told.seen, Ordering::Relaxed);
                 ratio.input.resume(told.input);
                 ratio.output.resume(told.output);
@@ -181,19 +177,19 @@ impl Ratios {
 
     fn known(&self, slug: &str, model: &str) -> Option<Arc<Ratio>> {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        models.get(slug)?.get(model).cloned()
+        models.get(&Key([slug, model])).cloned()
     }
 
-    fn ratio(&self, slug: &Arc<str>, model: &str) -> Arc<Ratio> {
+    fn ratio(&self, slug: &str, model: &str) -> Arc<Ratio> {
         if let Some(known) = self.known(slug, model) {
             return known;
         }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        if models.values().map(HashMap::len).sum::<usize>() >= MODELS_MAX {
+        if models.len() >= MODELS_MAX {
             models.clear();
         }
-        let own = models.entry(slug.clone()).or_default();
-        own.entry(model.to_owned()).or_default().clone()
+        let own = models.entry(Key([slug, model]).own());
+        own.or_default().clone()
     }
 }
 
@@ -245,9 +241,9 @@ mod tests {
     #[test]
     fn ratios_are_learned_by_model_and_provider() {
         let ratios = Ratios::default();
-        let slug: Arc<str> = "openai".into();
+        let slug = "openai";
         for _ in 0..10 {
-            ratios.learn(&slug, "gpt", &[b'a'; 100], &reading(50, 10, 80));
+            ratios.learn(slug, "gpt", &[b'a'; 100], &reading(50, 10, 80));
         }
         assert_eq!(ratios.input("openai", "gpt", &[b'a'; 20]), 10);
         assert_eq!(ratios.output("openai", "gpt", 16), 2);
@@ -258,11 +254,11 @@ mod tests {
     #[test]
     fn a_successor_knows_what_was_learned() {
         let (old, new) = (Ratios::default(), Ratios::default());
-        let slug: Arc<str> = "openai".into();
+        let slug = "openai";
         for output in 1..100 {
-            old.learn(&slug, "gpt", &[b'a'; 100], &reading(50, output, 8 * output));
+            old.learn(slug, "gpt", &[b'a'; 100], &reading(50, output, 8 * output));
         }
-        old.learn(&slug, &"long".repeat(100), &[], &reading(1, 1, 1));
+        old.learn(slug, &"long".repeat(100), &[], &reading(1, 1, 1));
         let told = serde_json::to_string(&old.tell()).unwrap();
         new.resume(&serde_json::from_str(&told).unwrap());
         assert_eq!(new.input("openai", "gpt", &[b'a'; 20]), 10);
@@ -272,25 +268,25 @@ mod tests {
             new.output_p95("openai", "gpt"),
             old.output_p95("openai", "gpt")
         );
-        assert_eq!(new.models.read().unwrap()["openai"].len(), 1);
+        assert_eq!(new.models.read().unwrap().len(), 1);
         // What nobody can have counted is not believed.
         let far = r#"{"providers": {"openai": {"gpt": {"input": {"bytes": 18446744073709551615, "tokens": 9}, "answers": [4294967295, 4294967295]}}}}"#;
         new.resume(&serde_json::from_str(far).unwrap());
         assert_eq!(new.input("openai", "gpt", &[b'a'; 20]), 10);
-        new.learn(&slug, "gpt", &[b'a'; 100], &reading(50, 10, 80));
+        new.learn(slug, "gpt", &[b'a'; 100], &reading(50, 10, 80));
         assert_eq!(new.output_p95("openai", "gpt"), Some(1));
     }
 
     #[test]
     fn sound_and_pictures_teach_nothing_about_text() {
         let ratios = Ratios::default();
-        let slug: Arc<str> = "openai".into();
+        let slug = "openai";
         let mut heard = reading(5000, 5000, 80);
         if let Some(usage) = &mut heard.usage {
             usage.audio_input = Some(4000);
             usage.image_output = Some(4000);
         }
-        ratios.learn(&slug, "gpt", &[b'a'; 100], &heard);
+        ratios.learn(slug, "gpt", &[b'a'; 100], &heard);
         assert_eq!(ratios.input("openai", "gpt", &[b'a'; 40]), 10);
         assert_eq!(ratios.output("openai", "gpt", 40), 10);
     }
@@ -298,18 +294,18 @@ mod tests {
     #[test]
     fn a_ratio_follows_the_latest_and_models_are_bounded() {
         let ratios = Ratios::default();
-        let slug: Arc<str> = "openai".into();
+        let slug = "openai";
         let learn = |tokens: u64| {
-            ratios.learn(&slug, "gpt", &[], &reading(0, tokens, 100_000));
+            ratios.learn(slug, "gpt", &[], &reading(0, tokens, 100_000));
         };
         (0..50).for_each(|_| learn(100_000));
         (0..1600).for_each(|_| learn(25_000));
         let tokens = ratios.output("openai", "gpt", 1000);
         assert!((250..=270).contains(&tokens), "{tokens}");
         for number in 0..=MODELS_MAX {
-            ratios.learn(&slug, &number.to_string(), &[], &reading(0, 1, 1));
+            ratios.learn(slug, &number.to_string(), &[], &reading(0, 1, 1));
         }
         let models = ratios.models.read().unwrap();
-        assert!(models.values().map(HashMap::len).sum::<usize>() <= MODELS_MAX);
+        assert!(models.len() <= MODELS_MAX);
     }
 }

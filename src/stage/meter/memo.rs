@@ -1,8 +1,9 @@
 //! Prices that were looked up lately, so that most requests need not search the book.
 
+use crate::base::key::{Key, Own};
 use crate::provider::prices::book::Book;
 use crate::provider::prices::price::Price;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +18,8 @@ type Known = (Instant, Option<Arc<Price>>);
 /// The book, with what was read of it lately.
 pub struct Memo {
     book: Book,
-    known: RwLock<HashMap<Arc<str>, HashMap<String, Known>>>,
+    /// By provider and model.
+    known: RwLock<HashMap<Own<2>, Known>>,
 }
 
 impl Memo {
@@ -28,27 +30,32 @@ impl Memo {
         }
     }
 
-    /// The price of a model now.
-    pub fn find(&self, slug: &Arc<str>, model: &str, region: Option<&str>) -> Option<Arc<Price>> {
+    /// The price of a model now, when it is `now`.
+    pub fn find(
+        &self,
+        slug: &str,
+        model: &str,
+        region: Option<&str>,
+        now: Instant,
+    ) -> Option<Arc<Price>> {
         // Where a region decides, the name alone does not tell the price.
         if region.is_some() {
             return self.look_up(slug, model, region);
         }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let remembered = known.get(slug).and_then(|models| models.get(model));
-        if let Some((at, price)) = remembered
-            && at.elapsed() < FRESH
+        let key = Key([slug, model]);
+        if let Some((at, price)) = known.get(&key)
+            && now.saturating_duration_since(*at) < FRESH
         {
             return price.clone();
         }
         drop(known);
         let price = self.look_up(slug, model, None);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.values().map(HashMap::len).sum::<usize>() >= PRICES_MAX {
+        if known.len() >= PRICES_MAX {
             known.clear();
         }
-        let models = known.entry(slug.clone()).or_default();
-        models.insert(model.to_owned(), (Instant::now(), price.clone()));
+        known.insert(key.own(), (now, price.clone()));
         price
     }
 
@@ -65,17 +72,19 @@ mod tests {
     #[test]
     fn what_is_remembered_is_what_the_book_says() {
         let memo = Memo::new(Book::default());
-        let slug: Arc<str> = "openai".into();
+        let slug = "openai";
+        let now = Instant::now();
         for model in ["gpt-4o", "gpt-4o-mini", "no-such-model"] {
-            let book = memo.look_up(&slug, model, None);
+            let book = memo.look_up(slug, model, None);
             for _ in 0..2 {
-                assert_eq!(memo.find(&slug, model, None), book, "{model}");
+                assert_eq!(memo.find(slug, model, None, now), book, "{model}");
             }
         }
         for number in 0..=PRICES_MAX {
-            assert!(memo.find(&slug, &format!("none-{number}"), None).is_none());
+            let model = format!("none-{number}");
+            assert!(memo.find(slug, &model, None, now).is_none());
         }
         let known = memo.known.read().unwrap();
-        assert!(known.values().map(HashMap::len).sum::<usize>() <= PRICES_MAX);
+        assert!(known.len() <= PRICES_MAX);
     }
 }

@@ -15,11 +15,13 @@ use crate::provider::prices::book::Book;
 use crate::provider::prices::custom::CustomCost;
 use crate::provider::prices::price::{Facts, PriceSource};
 use estimate::Ratios;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use learned::Learned;
 use memo::Memo;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Opens the reader of an answer that may have used something: looking an old answer up uses nothing
 /// again.
@@ -27,7 +29,15 @@ pub fn open(place: &Place, method: &Method, status: u16, headers: &HeaderMap) ->
     if *method != Method::POST {
         return None;
     }
-    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let header = |name: &str| {
+        // A name that is not a text is not read again to be found.
+        let value = match name {
+            "content-type" => headers.get(CONTENT_TYPE),
+            "content-encoding" => headers.get(CONTENT_ENCODING),
+            _ => headers.get(name),
+        };
+        value?.to_str().ok()
+    };
     let head = Head {
         status,
         header: &header,
@@ -205,7 +215,8 @@ impl Meter {
         let answered = attempted.reading.model.as_deref();
         let names = [place.model.as_deref(), attempted.model, answered];
         let mut names = names.into_iter().flatten();
-        let price = names.find_map(|name| self.prices.find(slug, name, region));
+        let now = Instant::now();
+        let price = names.find_map(|name| self.prices.find(slug, name, region, now));
         let own = price
             .as_ref()
             .is_some_and(|price| price.source == PriceSource::Config);

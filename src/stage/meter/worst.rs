@@ -9,6 +9,7 @@ use crate::provider::prices::custom::CustomCost;
 use crate::provider::prices::price::Facts;
 use crate::stage::limit::rule::Worst;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Tokens of an answer that nothing bounds, as long as its model has given too few to tell what
 /// 95 of 100 do not exceed.
@@ -51,7 +52,7 @@ impl Meter {
             Some(custom) => custom.cost(&usage),
             None => {
                 let region = place.region.as_deref();
-                let price = self.prices.find(slug, model, region);
+                let price = self.prices.find(slug, model, region, Instant::now());
                 price.and_then(|price| price.cost(&usage, Facts::default()))
             }
         };

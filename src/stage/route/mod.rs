@@ -138,7 +138,7 @@ impl Routes {
                 error,
             })
         };
-        if is_malformed(target.path) {
+        if !target.path.starts_with('/') || is_unclean(target.path) {
             return Err(lost(None, None, RouteError::Malformed));
         }
         let path = target.path.trim_start_matches('/');
@@ -167,7 +167,7 @@ impl Routes {
         if slug.is_empty() && rest.is_empty() {
             return Ok(Found::Universal(trunk));
         }
-        let (provider, place) = match self.place(&trunk, slug, rest) {
+        let (provider, place) = match self.clean_place(&trunk, slug, rest) {
             Ok(found) => found,
             Err(error) => return Err(lost(account, Some(trunk.gateway), error)),
         };
@@ -190,12 +190,21 @@ impl Routes {
         slug: &str,
         endpoint: &str,
     ) -> Result<(Arc<Provider>, Place), RouteError> {
+        if is_unclean(endpoint) {
+            return Err(RouteError::Malformed);
+        }
+        self.clean_place(trunk, slug, endpoint)
+    }
+
+    fn clean_place(
+        &self,
+        trunk: &Trunk,
+        slug: &str,
+        endpoint: &str,
+    ) -> Result<(Arc<Provider>, Place), RouteError> {
         let endpoint = endpoint.trim_start_matches('/');
         if slug.is_empty() {
             return Err(RouteError::Path);
-        }
-        if is_malformed(&format!("/{endpoint}")) {
-            return Err(RouteError::Malformed);
         }
         let found = self.catalogue.provider(slug);
         let provider = found.ok_or_else(|| RouteError::Provider(shorten(slug)))?;
@@ -247,10 +256,11 @@ fn shorten(text: &str) -> String {
 }
 
 /// `.` and `..` could leave the path that a base URL stands for; no SDK sends them.
-fn is_malformed(path: &str) -> bool {
-    !path.starts_with('/')
-        || path.bytes().any(|b| b.is_ascii_control())
-        || (path.contains(['.', '%']) && has_dots(path))
+fn is_unclean(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    // Without a way out, so that many bytes are looked at in one step.
+    let controls = bytes.iter().filter(|byte| byte.is_ascii_control()).count();
+    controls > 0 || (memchr::memchr2(b'.', b'%', bytes).is_some() && has_dots(path))
 }
 
 /// Whether a server that decodes the path once would find `.` or `..` in it.
