@@ -137,7 +137,7 @@ fn show(entry: &Entry) -> Vec<[String; HEAD.len()]> {
             write_1h,
             show_others(rates),
             since.clone(),
-            source.as_str().to_owned(),
+            source.name().to_owned(),
         ]
     };
     let first = row("-".to_owned(), rates);

@@ -130,18 +130,6 @@ impl SearchContext {
     }
 }
 
-impl PriceSource {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Book => "book",
-            Self::Config => "config",
-            Self::Request => "request",
-            Self::Provider => "provider",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 impl Price {
     /// A price without special cases.
     pub fn flat(rates: Rates, source: PriceSource) -> Self {
