@@ -164,3 +164,36 @@ impl GetSocketDigest for Buffered {
         self.inner.get_ref().get_socket_digest()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    /// A connection with something to be flushed, whose client has stalled for all the time that it had.
+    async fn stalled(stream: Stream) -> Buffered {
+        let mut buffered = Buffered::new(stream);
+        buffered.write_all(b"eight or more").await.unwrap();
+        buffered.stall = Some(Box::pin(tokio::time::sleep(Duration::ZERO)));
+        buffered
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_for_too_long_is_gone() {
+        let (ours, _client) = duplex(8);
+        let mut stream = stalled(Box::new(ours)).await;
+        let fault = stream.flush().await.unwrap_err();
+        assert_eq!(fault.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_something_has_all_the_time_again() {
+        let (ours, mut client) = duplex(64);
+        let mut stream = stalled(Box::new(ours)).await;
+        stream.flush().await.unwrap();
+        assert!(stream.stall.is_none());
+        let mut read = [0; 13];
+        client.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"eight or more");
+    }
+}
