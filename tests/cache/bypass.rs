@@ -1,5 +1,6 @@
 //! The cache spares the provider, and nothing else: who may not ask gets nothing out of it.
 
+use crate::support::process::Scratch;
 use crate::support::{CHAT, CHAT_PATH, Request};
 use crate::{ON, chat, hits, is_hit, start};
 
@@ -65,4 +66,23 @@ fn hits_carry_what_pages_and_tracers_need() {
     let id = hit.field("cf-aig-log-id").unwrap().to_owned();
     assert_eq!(gateway.last_log(3)["id"], id);
     assert_eq!(gateway.last_log(3)["path"], CHAT_PATH);
+}
+
+#[test]
+fn who_is_over_the_limit_gets_nothing_out_of_the_cache() {
+    let limits = "limits: [{name: few, requests: 2, per: 1h}]";
+    // Counters outlive a process in this folder.
+    let scratch = Scratch::new();
+    let folder = scratch.join("counters");
+    let (mock, gateway) = start(&format!(
+        "counters: {{folder: \"{}\"}}\ngateways: {{default: {{cache: {{ttl: 1h}}, {limits}}}}}",
+        folder.display()
+    ));
+    assert!(!is_hit(&gateway.send(&chat())));
+    assert!(is_hit(&gateway.send(&chat())));
+    let refused = gateway.send(&chat());
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert_eq!(refused.field("x-tollgate-limit"), Some("few"));
+    assert_ne!(refused.field("cf-aig-cache-status"), Some("HIT"));
+    assert_eq!(mock.count("requests"), 1);
 }
