@@ -7,18 +7,23 @@ mod support;
 mod way;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::thread;
-use support::client::Client;
+use support::client::{Answer, Client};
 use support::gateway::Gateway;
 use support::{Mock, Request, Setup, wait};
-use way::{Case, Way, cases, nanos};
+use way::{Case, Lapse, Source, Way, cases, nanos};
 
 const GATEWAYS: &str = "gateways: {default: {}, drained: {on_client_gone: drain}}";
 
+/// Milliseconds that an attempt has where it is to hang and another one to follow.
+const LAPSE_PATIENCE: u64 = 500;
+/// What the number of a repeated request is more by.
+const AGAIN: usize = 1000;
+
 fn start() -> Gateway {
-    let setup = Setup::leading_to(provider::start());
+    let setup = Setup::leading_to(provider::start()).without_breakers();
     let prices = "prices: {m: {input: $2, output: $8}}";
     setup
         .provider(&format!(
@@ -31,48 +36,109 @@ fn start() -> Gateway {
         .start()
 }
 
+/// What the case asks, under this number in the log.
+fn request(number: usize, case: &Case) -> Request {
+    let body = json!({
+        "model": "m",
+        "stream": case.way.streams(),
+        "messages": [{"role": "user", "content": "tell me"}],
+    });
+    let usage = format!("{},{}", case.input, case.output);
+    let request = match case.way {
+        Way::Fallback(lapse) => {
+            let step = |way: String| {
+                json!({
+                    "provider": "custom-ledger",
+                    "endpoint": "chat/completions",
+                    "headers": {"x-way": way, "x-usage": usage},
+                    "query": body,
+                })
+            };
+            let mut failing = step(format!("{lapse:?}"));
+            failing["config"] = json!({"requestTimeout": LAPSE_PATIENCE});
+            let steps = json!([failing, step(case.way.name())]);
+            Request::json("/v1/acc/default", steps.to_string())
+        }
+        way => {
+            let provider = if way == Way::Dead {
+                "custom-dead"
+            } else {
+                "custom-ledger"
+            };
+            let gateway = if way == Way::LeaveDrained {
+                "drained"
+            } else {
+                "default"
+            };
+            let path = format!("/v1/acc/{gateway}/{provider}/chat/completions");
+            Request::json(&path, body.to_string())
+                .field("x-way", &way.name())
+                .field("x-usage", &usage)
+                .field("x-number", &number.to_string())
+        }
+    };
+    let request = request.field("cf-aig-event-id", &number.to_string());
+    match case.way {
+        Way::Hang => request.field("cf-aig-request-timeout", "1000"),
+        Way::Refused => request.field("cf-aig-request-timeout", "soon"),
+        Way::Retry(lapse) => {
+            let again = request
+                .field("cf-aig-max-attempts", "2")
+                .field("cf-aig-retry-delay", "10");
+            match lapse {
+                Lapse::Hang => again.field("cf-aig-request-timeout", &LAPSE_PATIENCE.to_string()),
+                _ => again,
+            }
+        }
+        _ => request,
+    }
+}
+
 /// Does what the case says, and gives what the client saw, where it stayed.
-fn run(gateway: &Gateway, number: usize, case: &Case) -> Option<support::client::Answer> {
-    let provider = if case.way == Way::Dead {
-        "custom-dead"
-    } else {
-        "custom-ledger"
-    };
-    let name = if case.way == Way::LeaveDrained {
-        "drained"
-    } else {
-        "default"
-    };
-    let path = format!("/v1/acc/{name}/{provider}/chat/completions");
-    let body = format!(
-        r#"{{"model":"m","stream":{},"messages":[{{"role":"user","content":"tell me"}}]}}"#,
-        case.way.streams()
-    );
-    let patience = match case.way {
-        Way::Hang => "1000",
-        Way::Refused => "soon",
-        _ => "10000",
-    };
-    let request = Request::json(&path, body)
-        .field("cf-aig-event-id", &number.to_string())
-        .field("cf-aig-request-timeout", patience)
-        .field("x-way", &case.way.name())
-        .field("x-usage", &format!("{},{}", case.input, case.output));
+fn run(gateway: &Gateway, number: usize, case: &Case) -> Option<Answer> {
+    let ask = request(number, case);
     match case.way {
         Way::Leave | Way::LeaveDrained => {
             let mut client = gateway.connect();
-            client.send(&request.bytes());
+            client.send(&ask.bytes());
             assert_eq!(client.read_head(false).status, 200);
             client.next_piece().unwrap().unwrap();
             None
         }
         Way::LeaveEarly => {
             let mut client = gateway.connect();
-            client.send(&request.bytes());
+            client.send(&ask.bytes());
             assert!(client.is_silent_for(std::time::Duration::from_millis(100)));
             None
         }
-        _ => Some(gateway.send(&request)),
+        Way::Hit => {
+            let keep = |ask: Request| {
+                let ask = ask.field("cf-aig-cache-ttl", "3600");
+                ask.field("cf-aig-cache-key", &number.to_string())
+            };
+            let miss = gateway.send(&keep(ask));
+            let hit = gateway.send(&keep(request(number + AGAIN, case)));
+            assert_eq!(hit.field("cf-aig-cache-status"), Some("HIT"));
+            assert_eq!(hit.body, miss.body);
+            Some(miss)
+        }
+        _ => Some(gateway.send(&ask)),
+    }
+}
+
+/// An answer that is told as a whole tells its bill, that of all its attempts.
+fn check_answer(case: &Case, answer: &Answer) {
+    let plain = matches!(case.way, Way::Plain | Way::Hit);
+    let told_after = matches!(
+        case.way,
+        Way::Retry(Lapse::ServerError | Lapse::Close)
+            | Way::Fallback(Lapse::ServerError | Lapse::Close)
+    );
+    if plain || told_after {
+        let tokens = (case.input + case.output).to_string();
+        assert_eq!(answer.field("x-tollgate-tokens"), Some(tokens.as_str()));
+        let cost: f64 = answer.field("x-tollgate-cost").unwrap().parse().unwrap();
+        assert_eq!((cost * 1e9).round() as u64, case.cost());
     }
 }
 
@@ -104,29 +170,33 @@ fn check_all(gateway: &Gateway, cases: &[Case]) {
     thread::scope(|scope| {
         for (number, case) in cases.iter().enumerate() {
             scope.spawn(move || {
-                let answer = run(gateway, number, case);
-                if let (Way::Plain, Some(answer)) = (case.way, answer) {
-                    let tokens = (case.input + case.output).to_string();
-                    assert_eq!(answer.field("x-tollgate-tokens"), Some(tokens.as_str()));
-                    let cost: f64 = answer.field("x-tollgate-cost").unwrap().parse().unwrap();
-                    let nanos = case.input * 2000 + case.output * 8000;
-                    assert_eq!((cost * 1e9).round() as u64, nanos);
+                if let Some(answer) = run(gateway, number, case) {
+                    check_answer(case, &answer);
                 }
             });
         }
     });
-    let lines = gateway.log(cases.len());
-    assert_eq!(lines.len(), cases.len(), "no request is settled twice");
+    let hits = cases.iter().filter(|case| case.is_repeated()).count();
+    let requests = cases.len() + hits;
+    let lines = gateway.log(requests);
+    assert_eq!(lines.len(), requests, "no request is settled twice");
     let lines = by_number(lines);
-    assert_eq!(lines.len(), cases.len(), "no request is forgotten");
+    assert_eq!(lines.len(), requests, "no request is forgotten");
     for (number, case) in cases.iter().enumerate() {
         case.check(&lines[&number]);
+        if case.is_repeated() {
+            case.check_hit(&lines[&(number + AGAIN)]);
+        }
     }
-    // What the metrics say is what the lines say, and the estimated part is told apart.
+    check_metrics(gateway, cases, &lines);
+}
+
+/// What the metrics say is what the lines say, and the estimated part is told apart.
+fn check_metrics(gateway: &Gateway, cases: &[Case], lines: &BTreeMap<usize, Value>) {
     let scripted = |count: fn(&Case) -> u64| -> u64 {
         let told = cases
             .iter()
-            .filter(|case| case.way.expected().usage_source == "reported");
+            .filter(|case| case.way.attempts().contains(&Source::Reported));
         told.map(count).sum()
     };
     for (kind, member, reported) in [
@@ -138,18 +208,22 @@ fn check_all(gateway: &Gateway, cases: &[Case]) {
         ),
     ] {
         let all = metric(gateway, "tollgate_tokens_total", kind);
-        assert_eq!(all as u64, sum(&lines, member));
+        assert_eq!(all as u64, sum(lines, member));
         let estimated = metric(gateway, "tollgate_estimated_tokens_total", kind);
         assert_eq!((all - estimated) as u64, reported);
     }
-    let cost: u64 = lines.values().filter_map(|line| nanos(&line["cost"])).sum();
-    let counted = gateway.metric("tollgate_cost_usd_total");
-    assert_eq!((counted * 1e9).round() as u64, cost);
+    let nanos_of = |member: &str| -> u64 {
+        let lines = lines.values();
+        lines.filter_map(|line| nanos(&line[member])).sum()
+    };
+    let counted = |name: &str| (gateway.metric(name) * 1e9).round() as u64;
+    assert_eq!(counted("tollgate_cost_usd_total"), nanos_of("cost"));
+    assert_eq!(counted("tollgate_saved_usd_total"), nanos_of("saved"));
     assert_eq!(
         gateway.metric("tollgate_requests_total") as usize,
-        cases.len()
+        lines.len()
     );
-    let attempts: usize = cases.iter().map(|case| case.way.expected().attempts).sum();
+    let attempts: usize = cases.iter().map(|case| case.way.attempts().len()).sum();
     assert_eq!(gateway.metric("tollgate_attempts_total") as usize, attempts);
     assert_eq!(gateway.metric("tollgate_in_flight"), 0.0);
 }

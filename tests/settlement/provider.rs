@@ -1,7 +1,9 @@
 //! A provider that does what each request's `x-way` asks, and reports what its `x-usage` says.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -10,20 +12,25 @@ const PACE: Duration = Duration::from_millis(10);
 /// Pieces of such a stream: more than anyone waits for.
 const PIECES: usize = 40;
 
+/// The requests seen that are to go otherwise the second time.
+type Seen = Arc<Mutex<HashSet<String>>>;
+
 /// Serves until the process ends.
 pub fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let seen = Seen::default();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || while serve(&stream).is_some() {});
+            let seen = Arc::clone(&seen);
+            thread::spawn(move || while serve(&stream, &seen).is_some() {});
         }
     });
     address
 }
 
 /// One request; `None` ends the connection.
-fn serve(mut stream: &TcpStream) -> Option<()> {
+fn serve(mut stream: &TcpStream, seen: &Seen) -> Option<()> {
     let head = read_request(stream)?;
     let field = |name: &str| {
         let lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -33,7 +40,13 @@ fn serve(mut stream: &TcpStream) -> Option<()> {
     let usage = field("x-usage")?;
     let (input, output) = usage.split_once(',')?;
     let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}"#);
-    match field("x-way")?.as_str() {
+    let way = field("x-way")?;
+    let way = match way.split_once(" then ") {
+        Some((first, _)) if seen.lock().ok()?.insert(field("x-number")?) => first,
+        Some((_, then)) => then,
+        None => &way,
+    };
+    match way {
         "Plain" => send_plain(
             stream,
             200,
