@@ -14,6 +14,7 @@ use crate::proxy::config::Listen;
 use crate::stage::Stages;
 use crate::stage::cache::archive::CacheStore;
 use crate::stage::cache::keeper;
+use crate::stage::journal::config::Config as LogConfig;
 use crate::stage::journal::metrics::Metrics;
 use crate::stage::journal::{Journal, Tail};
 use anyhow::{Context, Result};
@@ -363,6 +364,9 @@ impl ReloadError {
 
 fn open_journal(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<Journal>> {
     let journal = Journal::open(&config.log, metrics.clone());
-    let journal = journal.context("the request log cannot be opened")?;
+    let journal = journal.with_context(|| match &config.log {
+        LogConfig::File(path) => format!("log.file: {} cannot be opened", path.display()),
+        _ => "the request log cannot be opened".to_owned(),
+    })?;
     Ok(Arc::new(journal))
 }

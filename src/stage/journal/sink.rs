@@ -2,7 +2,7 @@
 
 use super::metrics::Metrics;
 use super::record::Record;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, fcntl_setfl, flock};
 use rustix::io::Errno;
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -365,11 +365,25 @@ fn write_on(out: &mut impl Write, lines: &[u8], taken: &mut usize) -> io::Result
     Ok(())
 }
 
-/// Request logs hold users' traffic: readable by their owner and group only.
+/// Request logs hold users' traffic: readable by their owner and group only. A pipe that nobody reads is an error,
+/// where a plain opening would wait for a reader.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o640)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)
+        .map_err(|fault| match fault.raw_os_error() {
+            Some(number) if number == Errno::NXIO.raw_os_error() => {
+                io::Error::other("it is a pipe that nobody reads")
+            }
+            _ => fault,
+        })?;
+    // Only the opening: a write may wait for its reader.
+    fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
 }
+
+#[cfg(test)]
+mod tests;
