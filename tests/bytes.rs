@@ -3,10 +3,12 @@
 
 mod support;
 
-use support::client::{Client, End};
+use support::client::{Answer, Client, End};
 use support::gateway::Gateway;
 use support::request::chunk_of;
-use support::{CHAT, CHAT_PATH, Mock, Request, Setup, chat_of, noise, random_sizes, wait};
+use support::{
+    CHAT, CHAT_PATH, CHAT_STREAM, Mock, Request, Setup, chat_of, noise, random_sizes, wait,
+};
 
 const ECHO: &str = "/v1/acc/default/custom-echo/anything";
 const LOCKED: &str =
@@ -255,6 +257,73 @@ fn a_failed_provider_does_not_cost_the_clients_connection() {
         let next = client.try_read_answer(false);
         assert_eq!(next.map(|answer| answer.status).ok(), Some(200), "{faults}");
     }
+}
+
+/// Sends a request as HTTP/1.0 and reads the answer.
+fn ask_in_http10(client: &mut Client, request: &Request) -> Answer {
+    let bytes = request.bytes();
+    let end = bytes
+        .windows(8)
+        .position(|part| part == b"HTTP/1.1")
+        .unwrap();
+    client.send(&bytes[..end]);
+    client.send(b"HTTP/1.0");
+    client.send(&bytes[end + 8..]);
+    client.read_answer(false)
+}
+
+#[test]
+fn an_http10_client_gets_no_chunks_and_its_connection_ends_with_the_answer() {
+    let mock = Mock::start();
+    let cached = "gateways: {default: {cache: {ttl: 1h}}, plain: {}}";
+    let gateway = Setup::new(&mock).config(cached).start();
+    for (body, faults) in [(CHAT, "none"), (CHAT, "chunked"), (CHAT_STREAM, "none")] {
+        // From the provider, from the provider into the cache, and out of it.
+        for path in [
+            CHAT_PATH.replace("default", "plain").as_str(),
+            CHAT_PATH,
+            CHAT_PATH,
+        ] {
+            let request = Request::json(path, body)
+                .mock(faults)
+                .field("cf-aig-cache-key", faults);
+            let answer = ask_in_http10(&mut gateway.connect(), &request);
+            assert_eq!(answer.status, 200, "{faults}");
+            assert_eq!(answer.field("transfer-encoding"), None, "{faults}");
+            assert_eq!(answer.field("connection"), Some("close"), "{faults}");
+            let whole = match answer.field("content-length") {
+                Some(_) => End::Whole,
+                None => End::Closed,
+            };
+            assert_eq!(answer.end, whole, "{faults}");
+            assert!(!answer.body.is_empty(), "{faults}");
+            let other = gateway.send(&request);
+            if path == CHAT_PATH {
+                assert_eq!(other.body, answer.body, "{faults}");
+            }
+        }
+    }
+    let refused = Request::json("/v1/acc/nope/openai/x", CHAT);
+    let mut client = gateway.connect();
+    assert_eq!(ask_in_http10(&mut client, &refused).status, 400);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_http10_client_may_stay_where_the_answer_has_a_length() {
+    let mock = Mock::start();
+    let gateway = Setup::new(&mock).start();
+    let mut client = gateway.connect();
+    let request = Request::json(CHAT_PATH, CHAT).field("connection", "keep-alive");
+    for _ in 0..2 {
+        let answer = ask_in_http10(&mut client, &request);
+        assert_eq!((answer.status, &answer.end), (200, &End::Whole));
+        assert_eq!(answer.field("connection"), Some("keep-alive"));
+    }
+    let stream = Request::json(CHAT_PATH, CHAT_STREAM).field("connection", "keep-alive");
+    let answer = ask_in_http10(&mut client, &stream);
+    assert_eq!(answer.end, End::Closed);
+    assert!(answer.text().ends_with("data: [DONE]\n\n"));
 }
 
 #[test]

@@ -165,7 +165,9 @@ impl Porter {
         }
         let stopping = *shutdown.borrow();
         let keepalive = self.stages.load().conduct.keepalive;
-        session.set_keepalive((!stopping).then_some(keepalive.as_secs()));
+        // Reading the head has settled whether the client stays.
+        let stays = !stopping && session.get_keepalive().is_some();
+        session.set_keepalive(stays.then_some(keepalive.as_secs()));
         session.set_pipelining_enabled(true);
         // Whether an early answer ends the connection is decided where it is given.
         session.set_close_on_response_before_downstream_finish(false);

@@ -3,7 +3,7 @@
 use super::context::{Context, Phase};
 use super::failure::cause_of;
 use super::faults::{BodyFault, HeadFault};
-use super::parts::number;
+use super::parts::{self, number};
 use super::refusal::Refusal;
 use super::reply::{self, Stamp};
 use super::{arrival, caching, intake, limit, text};
@@ -72,7 +72,8 @@ pub async fn give(session: &mut ServerSession, context: &mut Context, kept: AtOn
         saved: kept.cost,
     };
     let body = kept.entry.body.clone();
-    let head = head_of(session, context, kept);
+    let mut head = head_of(session, context, kept);
+    parts::fit(&mut head, session);
     let answered = &mut context.record.answered;
     answered.status = Some(head.status.as_u16());
     answered.content_type = text::field(&head.headers, &CONTENT_TYPE);

@@ -1,9 +1,10 @@
 //! Header fields as mere parts of a head, without how their names were spelled.
 
-use http::Response;
-use http::header::HeaderValue;
+use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::response::Parts;
+use http::{Response, Version};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 
 /// Changes the parts of a head. Pingora's own way keeps how each name was spelled, which costs more than all
 /// else at a field, and which nobody may rely on (RFC 9110, 5.1). What the provider calls its status stays.
@@ -20,6 +21,15 @@ pub fn amend(head: &mut ResponseHeader, change: impl FnOnce(&mut Parts)) {
     if let Some(reason) = reason {
         // It always takes one.
         let _ = head.set_reason_phrase(Some(&reason));
+    }
+}
+
+/// An HTTP/1.0 client cannot read chunks (RFC 9112, 6.1): the end of the connection tells it the answer's end.
+pub fn fit(head: &mut ResponseHeader, session: &mut ServerSession) {
+    if session.req_header().version == Version::HTTP_10
+        && head.remove_header(&TRANSFER_ENCODING).is_some()
+    {
+        session.set_keepalive(None);
     }
 }
 

@@ -9,6 +9,7 @@
 //! polls it for as long as the exchange runs.
 
 use super::gate::Held;
+use super::parts;
 use super::seat::Seat;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,6 +49,17 @@ impl Replay {
             ended: false,
             alarm: None,
         }
+    }
+
+    /// What may go out now, as this client can read it.
+    fn pass(&mut self, tasks: Vec<HttpTask>) -> Option<Vec<HttpTask>> {
+        let mut tasks = self.held.pass(tasks, &self.seat.gate)?;
+        for task in &mut tasks {
+            if let HttpTask::Header(head, _) = task {
+                parts::fit(head, self.inner_mut());
+            }
+        }
+        Some(tasks)
     }
 
     #[expect(clippy::expect_used, reason = "only drop takes the session out")]
@@ -188,7 +200,12 @@ impl CustomSession for Replay {
         self.inner_mut().req_header_mut()
     }
 
-    async fn write_response_header(&mut self, resp: Box<ResponseHeader>, _end: bool) -> Result<()> {
+    async fn write_response_header(
+        &mut self,
+        mut resp: Box<ResponseHeader>,
+        _end: bool,
+    ) -> Result<()> {
+        parts::fit(&mut resp, self.inner_mut());
         if self.seat.closes_after() {
             self.inner_mut().set_keepalive(None);
         }
@@ -208,7 +225,7 @@ impl CustomSession for Replay {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let Some(tasks) = self.held.pass(tasks, &self.seat.gate) else {
+        let Some(tasks) = self.pass(tasks) else {
             return Ok(false);
         };
         let ended = tasks.iter().any(HttpTask::is_end);
@@ -233,7 +250,7 @@ impl CustomSession for Replay {
     }
 
     fn send_proxy_task(&mut self, task: HttpTask) {
-        let Some(tasks) = self.held.pass(vec![task], &self.seat.gate) else {
+        let Some(tasks) = self.pass(vec![task]) else {
             return;
         };
         for task in tasks {
