@@ -84,10 +84,12 @@ pub fn try_signal(process: u32, name: &str) {
     drop(sent.unwrap());
 }
 
-/// Puts a file in another's place, at one blow.
+/// Puts a file in another's place, at one blow. Another process copies it: while this one has a file open to write
+/// it, so has whatever another thread is just about to start, and a binary in that state cannot be run.
 pub fn put(from: &Path, to: &Path) {
     let beside = to.with_extension("new");
-    std::fs::copy(from, &beside).unwrap();
+    let copied = Command::new("cp").arg(from).arg(&beside).status().unwrap();
+    assert!(copied.success(), "{}: {copied}", from.display());
     std::fs::rename(&beside, to).unwrap();
 }
 
