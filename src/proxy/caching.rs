@@ -26,7 +26,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 use pingora_cache::RespCacheable::{self, Cacheable, Uncacheable};
 use pingora_cache::lock::{CacheKeyLock, Locked};
 use pingora_cache::{
@@ -196,7 +196,7 @@ pub fn found(
 
 /// Whether a client with these fields can read an answer with those (RFC 9110, 12.5.3). What it says
 /// of quality is heard only where it refuses.
-fn takes(request: &HeaderMap, answer: &HeaderMap) -> bool {
+pub fn takes(request: &HeaderMap, answer: &HeaderMap) -> bool {
     let Some(coding) = answer.get(CONTENT_ENCODING) else {
         return true;
     };
@@ -311,36 +311,6 @@ pub fn start_over(session: &mut Session, exchange: &mut Exchange, store: &'stati
     if let Locked::Write(permit) = lock {
         session.cache.set_write_lock(permit);
     }
-}
-
-/// Whether an answer that has expired stands in for this failure: only where nothing is left to try,
-/// and never for a client that left.
-pub fn stands_in(exchange: &mut Exchange, error: &Error) -> bool {
-    if *error.esource() == ErrorSource::Downstream && Lapse::of(error).is_none() {
-        return false;
-    }
-    if let ErrorType::HTTPStatus(status) = error.etype() {
-        if exchange.would_go_on(Fault::Status(*status)) {
-            return false;
-        }
-        if let Some(attempt) = &mut exchange.attempt {
-            attempt.status = Some(*status);
-        }
-    }
-    true
-}
-
-/// A provider that answers that it has too much to do has failed as well, where an answer that has
-/// expired can stand in. Pingora itself asks for failures of the server only.
-///
-/// # Errors
-/// It did, and one can.
-pub fn rather_stale(session: &Session, head: &ResponseHeader) -> Result<()> {
-    if head.status == StatusCode::TOO_MANY_REQUESTS && session.cache.can_serve_stale_error() {
-        let status = ErrorType::HTTPStatus(head.status.as_u16());
-        return Err(Error::new_up(status));
-    }
-    Ok(())
 }
 
 /// Whether the answer comes out of the cache, with a head of our own making.

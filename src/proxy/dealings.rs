@@ -7,6 +7,7 @@ use crate::base::money::NanoUsd;
 use crate::stage::cache::Outcome;
 use crate::stage::cache::fill::Fill;
 use crate::stage::cache::question::Question;
+use crate::stage::cache::reading::AtOnce;
 use crate::stage::cache::whole::Matter;
 use crate::stage::journal::record::Shared;
 use crate::stage::plan::Patience;
@@ -23,6 +24,8 @@ pub struct Dealings {
     pub source: Source,
     /// Whether it has waited in vain for somebody else's answer.
     pub has_waited: bool,
+    /// A kept answer was given in the place of one that failed.
+    pub has_stood_in: bool,
 }
 
 /// Where the answer comes from.
@@ -47,7 +50,18 @@ impl Dealings {
             question: question.map(Arc::new),
             source: Source::Provider,
             has_waited: false,
+            has_stood_in: false,
         }
+    }
+
+    /// A kept answer is given in the place of one that failed.
+    pub fn stand_in(&mut self, outcome: Outcome, kept: &AtOnce) {
+        self.outcome = outcome;
+        self.source = Source::Kept {
+            fresh: kept.entry.fresh,
+            cost: kept.cost,
+        };
+        self.has_stood_in = true;
     }
 
     /// Lets others read the answer while it arrives: no other attempt will take its place.

@@ -3,7 +3,7 @@
 use super::context::{ADMITTED, Context};
 use super::exchange::Verdict;
 use super::surroundings::Surroundings;
-use super::{caching, intake, judge, own_answer, pipeline, settle};
+use super::{caching, intake, judge, own_answer, pipeline, settle, stale};
 use crate::stage::Stages;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -75,7 +75,7 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
     ) -> Result<()> {
         pipeline::accept(&session.req_header().method, context, head)?;
-        caching::rather_stale(session, head)
+        stale::rather_stale(session, head)
     }
 
     fn upstream_response_body_filter(
@@ -154,7 +154,7 @@ impl ProxyHttp for Gateway {
         error: Option<&Error>,
     ) -> bool {
         let failed = error.zip(context.exchange());
-        failed.is_some_and(|(error, exchange)| caching::stands_in(exchange, error))
+        failed.is_some_and(|(error, exchange)| stale::stands_in(exchange, error))
     }
 
     /// Never: whoever asks a question wants the answer.
@@ -219,8 +219,17 @@ impl ProxyHttp for Gateway {
         error: &Error,
         context: &mut Box<Context>,
     ) -> FailToProxy {
+        let session = session.as_downstream_mut();
+        if !intake::has_answer_begun(session)
+            && let Some(kept) = stale::find(session.req_header(), context, error).await
+        {
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: own_answer::stand_in(session, context, kept).await,
+            };
+        }
         let refusal = own_answer::refusal_of(context, error);
-        let answered = own_answer::refuse(session.as_downstream_mut(), context, &refusal).await;
+        let answered = own_answer::refuse(session, context, &refusal).await;
         FailToProxy {
             error_code: refusal.face().status,
             can_reuse_downstream: answered,

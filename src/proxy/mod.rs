@@ -9,6 +9,7 @@ mod intent;
 mod choose;
 mod judge;
 mod settle;
+mod stale;
 pub mod context;
 pub mod exchange;
 pub mod surroundings;

@@ -15,7 +15,7 @@ use http::Response;
 use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 
 /// Answers by ourselves. Returns whether the client can still be reached.
 pub async fn refuse(session: &mut ServerSession, context: &mut Context, refusal: &Refusal) -> bool {
@@ -71,30 +71,68 @@ pub async fn give(session: &mut ServerSession, context: &mut Context, kept: AtOn
         outcome: Outcome::Hit,
         saved: kept.cost,
     };
-    let body = kept.entry.body.clone();
-    let mut head = head_of(session, context, kept);
-    parts::fit(&mut head, session);
-    let answered = &mut context.record.answered;
-    answered.status = Some(head.status.as_u16());
-    answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
-    let sent = reply::send(session, head, body).await;
+    let sent = send(session, context, Outcome::Hit, kept).await;
     if sent.is_err() {
         context.record.end = End::ClientGone;
     }
     sent.is_ok()
 }
 
+/// Gives a kept answer in the place of one that failed. Returns whether the client can still be reached.
+pub async fn stand_in(session: &mut ServerSession, context: &mut Context, kept: AtOnce) -> bool {
+    // Somebody else may have asked meanwhile.
+    let outcome = if kept.is_fresh() {
+        Outcome::Hit
+    } else {
+        Outcome::Stale
+    };
+    if let Some(exchange) = context.exchange() {
+        exchange.caching.stand_in(outcome, &kept);
+    }
+    let sent = send(session, context, outcome, kept).await;
+    if let Some(seat) = context.seat() {
+        match sent {
+            // After an error Pingora would give the session up.
+            Ok(()) => seat.finish(),
+            Err(_) => seat.leave(),
+        }
+    }
+    sent.is_ok()
+}
+
+async fn send(
+    session: &mut ServerSession,
+    context: &mut Context,
+    outcome: Outcome,
+    kept: AtOnce,
+) -> Result<()> {
+    let body = kept.entry.body.clone();
+    let mut head = head_of(session, context, outcome, kept);
+    parts::fit(&mut head, session);
+    let answered = &mut context.record.answered;
+    answered.status = Some(head.status.as_u16());
+    answered.content_type = text::field(&head.headers, &CONTENT_TYPE);
+    reply::send(session, head, body).await
+}
+
 /// What was kept of an answer's head, and what this answer has of its own.
-fn head_of(session: &ServerSession, context: &Context, kept: AtOnce) -> ResponseHeader {
+fn head_of(
+    session: &ServerSession,
+    context: &Context,
+    outcome: Outcome,
+    kept: AtOnce,
+) -> ResponseHeader {
     let mut fields = kept.fields;
     fields.insert(AGE, number(kept.age.as_secs()));
     if !fields.contains_key(CONTENT_LENGTH) {
         fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     reply::stamp(&mut fields, &stamp_of(session, context));
-    caching::tell(Outcome::Hit, Some(kept.entry.fresh), &mut fields);
-    if let Phase::Answered(admission) = &context.phase {
-        limit::tell(admission, &mut fields);
+    caching::tell(outcome, Some(kept.entry.fresh), &mut fields);
+    match &context.phase {
+        Phase::Answered(admission) => limit::tell(admission, &mut fields),
+        Phase::Exchanging(exchange) => limit::tell(&exchange.admission, &mut fields),
+        Phase::Arrived | Phase::Settled => {}
     }
     let mut parts = Response::new(()).into_parts().0;
     parts.headers = fields;

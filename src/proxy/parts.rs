@@ -1,6 +1,6 @@
 //! Header fields as mere parts of a head, without how their names were spelled.
 
-use http::header::{HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{Response, Version};
 use pingora::http::ResponseHeader;
@@ -26,10 +26,11 @@ pub fn amend(head: &mut ResponseHeader, change: impl FnOnce(&mut Parts)) {
 
 /// An HTTP/1.0 client cannot read chunks (RFC 9112, 6.1): the end of the connection tells it the answer's end.
 pub fn fit(head: &mut ResponseHeader, session: &mut ServerSession) {
-    if session.req_header().version == Version::HTTP_10
-        && head.remove_header(&TRANSFER_ENCODING).is_some()
-    {
-        session.set_keepalive(None);
+    if session.req_header().version == Version::HTTP_10 {
+        head.remove_header(&TRANSFER_ENCODING);
+        if !head.headers.contains_key(CONTENT_LENGTH) {
+            session.set_keepalive(None);
+        }
     }
 }
 

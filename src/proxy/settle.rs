@@ -17,6 +17,8 @@ pub fn settle(session: &ServerSession, context: &mut Context, error: Option<&Err
     context.record.answered.bytes = session.body_bytes_sent() as u64;
     if let Phase::Exchanging(exchange) = &mut context.phase {
         let failure = exchange.failure.take();
+        // Its client got an answer all the same.
+        let error = error.filter(|_| !exchange.caching.has_stood_in);
         let failure = failure.or_else(|| exchange.caching.failure(error, exchange.patience()));
         let heard = exchange.attempt.as_mut().is_some_and(Attempt::hear_out);
         let end = match end_of(failure.as_ref(), error, heard) {
@@ -54,7 +56,8 @@ fn fault_of(exchange: &Exchange, end: End, failure: Option<&Failure>) -> Option<
     let status = exchange.attempt.as_ref().and_then(|attempt| attempt.status);
     match (end, failure) {
         (End::ClientGone, _) => Some(Fault::ClientGone),
-        (End::Complete, _) => status.filter(|status| *status >= 400).map(Fault::Status),
+        (End::Complete, None) => status.filter(|status| *status >= 400).map(Fault::Status),
+        // With a complete answer as well, which then stood in for the one that failed.
         (_, Some(failure)) => Some(failure.fault()),
         (_, None) => Some(Fault::Closed),
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-/// An answer that is in memory as a whole, and fresh.
+/// An answer that is in memory as a whole.
 pub struct AtOnce {
     pub entry: Entry,
     /// What was kept of its head.
@@ -26,6 +26,12 @@ pub struct AtOnce {
     pub age: Duration,
     /// What asking for it cost.
     pub cost: Option<NanoUsd>,
+}
+
+impl AtOnce {
+    pub fn is_fresh(&self) -> bool {
+        self.age < self.entry.fresh
+    }
 }
 
 /// An answer that is there as a whole.

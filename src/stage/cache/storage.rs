@@ -4,7 +4,7 @@ use super::archive::CacheStore;
 use super::fill::Fill;
 use super::head;
 use super::label::Label;
-use super::question::Asker;
+use super::question::{Asker, Question};
 use super::reading::{AtOnce, Follow, Kept};
 use crate::base::clock::Moment;
 use crate::base::money::NanoUsd;
@@ -146,9 +146,19 @@ impl CacheStore {
     /// or is no longer fresh, takes Pingora's lookup.
     pub fn at_once(&self, key: &Key) -> Option<AtOnce> {
         let entry = self.shelf.find_now(key)?;
+        self.read(entry, Duration::ZERO)
+    }
+
+    /// An answer that may stand in where asking failed: it has not expired for longer than the question says.
+    pub async fn stand_in(&self, question: &Question) -> Option<AtOnce> {
+        let entry = self.shelf.find(&question.key).await?;
+        self.read(entry, question.stale)
+    }
+
+    fn read(&self, entry: Entry, stale: Duration) -> Option<AtOnce> {
         let (age, cost) = self.usable(&entry)?;
         let fields = head::fields(entry.head.clone())?;
-        (age < entry.fresh).then_some(AtOnce {
+        (age < entry.fresh.saturating_add(stale)).then_some(AtOnce {
             entry,
             fields,
             age,
