@@ -340,15 +340,16 @@ pub fn answer_body(
         if answered.first_token.is_none() && reader.first_token() {
             answered.first_token = Some(context.record.arrived.elapsed());
             attempt.report(None);
-            if context.record.asked.stream {
-                if shut {
-                    exchange.seat.gate.open(Vec::new());
-                }
-                exchange.caching.share();
+            if context.record.asked.stream && shut {
+                exchange.seat.gate.open(Vec::new());
             }
         }
     }
     let token = answered.first_token.is_some();
+    if context.record.asked.stream && (token || !shut) {
+        // What has gone out, with a token or without, is not replaced any more.
+        exchange.caching.share();
+    }
     if failed && shut && !token && exchange.would_go_on(Fault::Failed) {
         return Err(exchange.give_up_on(Fault::Failed));
     }

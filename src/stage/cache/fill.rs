@@ -102,8 +102,9 @@ impl Fill {
     /// From now on it may be read while it arrives: it is worth having piece by piece, and will not be
     /// given up for another one.
     pub fn share(&self) {
-        self.shared.store(true, Ordering::Release);
-        self.changed.send_replace(());
+        if !self.shared.swap(true, Ordering::AcqRel) {
+            self.changed.send_replace(());
+        }
     }
 
     pub fn is_shared(&self) -> bool {
