@@ -156,9 +156,9 @@ fn what_is_the_moments_or_the_callers_is_not_kept() {
 
 #[test]
 fn an_answer_lasts_as_long_as_it_should() {
-    let (mock, gateway) = start("gateways: {default: {cache: {ttl: 1s}}}");
+    let (mock, gateway) = start("gateways: {default: {cache: {ttl: 4s}}}");
     assert_eq!(hits(&gateway, [chat(), chat()]), [false, true]);
-    std::thread::park_timeout(std::time::Duration::from_millis(1100));
+    std::thread::park_timeout(std::time::Duration::from_millis(4100));
     assert_eq!(hits(&gateway, [chat(), chat()]), [false, true]);
     assert_eq!(mock.count("requests"), 2);
 }

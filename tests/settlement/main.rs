@@ -7,6 +7,7 @@ mod support;
 mod way;
 
 use proptest::prelude::*;
+use provider::Provider;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::thread;
@@ -18,12 +19,12 @@ use way::{Case, Lapse, Source, Way, cases, nanos};
 const GATEWAYS: &str = "gateways: {default: {}, drained: {on_client_gone: drain}}";
 
 /// Milliseconds that an attempt has where it is to hang and another one to follow.
-const LAPSE_PATIENCE: u64 = 500;
+const LAPSE_PATIENCE: u64 = 2000;
 /// What the number of a repeated request is more by.
 const AGAIN: usize = 1000;
 
-fn start() -> Gateway {
-    let setup = Setup::leading_to(provider::start()).without_breakers();
+fn start(provider: &Provider) -> Gateway {
+    let setup = Setup::leading_to(provider.address).without_breakers();
     let prices = "prices: {m: {input: $2, output: $8}}";
     setup
         .provider(&format!(
@@ -50,12 +51,14 @@ fn request(number: usize, case: &Case) -> Request {
                 json!({
                     "provider": "custom-ledger",
                     "endpoint": "chat/completions",
-                    "headers": {"x-way": way, "x-usage": usage},
+                    "headers": {"x-way": way, "x-usage": usage, "x-number": number.to_string()},
                     "query": body,
                 })
             };
             let mut failing = step(format!("{lapse:?}"));
-            failing["config"] = json!({"requestTimeout": LAPSE_PATIENCE});
+            if lapse == Lapse::Hang {
+                failing["config"] = json!({"requestTimeout": LAPSE_PATIENCE});
+            }
             let steps = json!([failing, step(case.way.name())]);
             Request::json("/v1/acc/default", steps.to_string())
         }
@@ -95,7 +98,7 @@ fn request(number: usize, case: &Case) -> Request {
 }
 
 /// Does what the case says, and gives what the client saw, where it stayed.
-fn run(gateway: &Gateway, number: usize, case: &Case) -> Option<Answer> {
+fn run(gateway: &Gateway, provider: &Provider, number: usize, case: &Case) -> Option<Answer> {
     let ask = request(number, case);
     match case.way {
         Way::Leave | Way::LeaveDrained => {
@@ -108,7 +111,9 @@ fn run(gateway: &Gateway, number: usize, case: &Case) -> Option<Answer> {
         Way::LeaveEarly => {
             let mut client = gateway.connect();
             client.send(&ask.bytes());
-            assert!(client.is_silent_for(std::time::Duration::from_millis(100)));
+            wait::until("the provider to be asked", || {
+                provider.has_seen(number).then_some(())
+            });
             None
         }
         Way::Hit => {
@@ -166,11 +171,11 @@ fn metric(gateway: &Gateway, name: &str, label: &str) -> f64 {
     own.map(|(_, value)| value).sum()
 }
 
-fn check_all(gateway: &Gateway, cases: &[Case]) {
+fn check_all(gateway: &Gateway, provider: &Provider, cases: &[Case]) {
     thread::scope(|scope| {
         for (number, case) in cases.iter().enumerate() {
             scope.spawn(move || {
-                if let Some(answer) = run(gateway, number, case) {
+                if let Some(answer) = run(gateway, provider, number, case) {
                     check_answer(case, &answer);
                 }
             });
@@ -225,7 +230,9 @@ fn check_metrics(gateway: &Gateway, cases: &[Case], lines: &BTreeMap<usize, Valu
     );
     let attempts: usize = cases.iter().map(|case| case.way.attempts().len()).sum();
     assert_eq!(gateway.metric("tollgate_attempts_total") as usize, attempts);
-    assert_eq!(gateway.metric("tollgate_in_flight"), 0.0);
+    wait::until("nothing in flight", || {
+        (gateway.metric("tollgate_in_flight") == 0.0).then_some(())
+    });
 }
 
 proptest! {
@@ -233,14 +240,16 @@ proptest! {
 
     #[test]
     fn what_is_settled_is_what_was_used(cases in cases()) {
-        check_all(&start(), &cases);
+        let provider = Provider::start();
+        check_all(&start(&provider), &provider, &cases);
     }
 }
 
 #[test]
 fn a_stopped_gateway_settles_what_it_drops() {
     for signal in ["INT", "TERM"] {
-        let setup = Setup::leading_to(provider::start()).server("drain: 1s");
+        let provider = Provider::start();
+        let setup = Setup::leading_to(provider.address).server("drain: 1s");
         let mut gateway = setup
             .provider("custom-ledger: {base_url: \"http://<mock>/v1\", dialect: openai}")
             .start();
@@ -250,14 +259,17 @@ fn a_stopped_gateway_settles_what_it_drops() {
         for number in 0..10 {
             let request = Request::json(path, body)
                 .field("cf-aig-event-id", &number.to_string())
+                .field("x-number", &number.to_string())
                 .field("x-way", "Hang")
                 .field("x-usage", "1,1");
             let mut client = gateway.connect();
             client.send(&request.bytes());
             clients.push(client);
         }
-        wait::until("ten requests in flight", || {
-            (gateway.metric("tollgate_in_flight") == 10.0).then_some(())
+        wait::until("ten requests at the provider", || {
+            (0..10)
+                .all(|number| provider.has_seen(number))
+                .then_some(())
         });
         gateway.process.signal(signal);
         wait::until("the end", || gateway.process.ended());
@@ -280,7 +292,7 @@ fn a_stopped_gateway_settles_what_it_drops() {
 #[test]
 fn an_answer_that_is_drained_is_bounded_by_the_gateways_patience() {
     let mock = Mock::start();
-    let gateways = "gateways: {default: {on_client_gone: drain, timeout: {first_byte: 300ms, idle: 300ms, total: 1s}}}";
+    let gateways = "gateways: {default: {on_client_gone: drain, timeout: {first_byte: 3s, idle: 300ms, total: 3s}}}";
     let gateway = Setup::new(&mock).config(gateways).start();
     for faults in ["hang-at=300", "endless"] {
         let mut client = gateway.connect();

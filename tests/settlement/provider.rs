@@ -9,27 +9,43 @@ use std::time::Duration;
 
 /// Between two pieces of a stream whose client leaves.
 const PACE: Duration = Duration::from_millis(10);
-/// Pieces of such a stream: more than anyone waits for.
-const PIECES: usize = 40;
+/// Pieces of such a stream: they take far longer than a client needs to leave.
+const PIECES: usize = 200;
 
-/// The requests seen that are to go otherwise the second time.
-type Seen = Arc<Mutex<HashSet<String>>>;
-
-/// Serves until the process ends.
-pub fn start() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Seen::default();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let seen = Arc::clone(&seen);
-            thread::spawn(move || while serve(&stream, &seen).is_some() {});
-        }
-    });
-    address
+pub struct Provider {
+    pub address: SocketAddr,
+    seen: Seen,
 }
 
-/// One request; `None` ends the connection.
+/// The numbers of the requests that have come.
+type Seen = Arc<Mutex<HashSet<String>>>;
+
+impl Provider {
+    /// Serves until the process ends.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let provider = Self {
+            address,
+            seen: Seen::default(),
+        };
+        let seen = Arc::clone(&provider.seen);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&seen);
+                thread::spawn(move || serve(&stream, &seen));
+            }
+        });
+        provider
+    }
+
+    pub fn has_seen(&self, number: usize) -> bool {
+        self.seen.lock().unwrap().contains(&number.to_string())
+    }
+}
+
+/// One request, with which its connection ends: on one that was used before, a gateway would send a request again
+/// that got no answer, and count it once.
 fn serve(mut stream: &TcpStream, seen: &Seen) -> Option<()> {
     let head = read_request(stream)?;
     let field = |name: &str| {
@@ -40,9 +56,10 @@ fn serve(mut stream: &TcpStream, seen: &Seen) -> Option<()> {
     let usage = field("x-usage")?;
     let (input, output) = usage.split_once(',')?;
     let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}"#);
+    let is_first = seen.lock().ok()?.insert(field("x-number")?);
     let way = field("x-way")?;
     let way = match way.split_once(" then ") {
-        Some((first, _)) if seen.lock().ok()?.insert(field("x-number")?) => first,
+        Some((first, _)) if is_first => first,
         Some((_, then)) => then,
         None => &way,
     };
@@ -57,14 +74,13 @@ fn serve(mut stream: &TcpStream, seen: &Seen) -> Option<()> {
         "CutPlain" => {
             let text = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 400\r\n\r\n\
                 {\"choices\":[{\"message\":{\"content\":\"word word word\"}}";
-            stream.write_all(text.as_bytes()).ok()?;
-            None
+            stream.write_all(text.as_bytes()).ok()
         }
         "ServerError" => send_plain(stream, 500, r#"{"error":{"message":"broken"}}"#),
-        "Close" => None,
+        "Close" => Some(()),
         "Hang" | "LeaveEarly" => {
             let _ = stream.read(&mut [0; 1]);
-            None
+            Some(())
         }
         "Stream" => {
             begin_stream(stream)?;
@@ -84,8 +100,7 @@ fn serve(mut stream: &TcpStream, seen: &Seen) -> Option<()> {
         cut => {
             let pieces = cut.strip_prefix("CutStream(")?.strip_suffix(')')?;
             begin_stream(stream)?;
-            send_words(stream, pieces.parse().ok()?, Duration::ZERO)?;
-            None
+            send_words(stream, pieces.parse().ok()?, Duration::ZERO)
         }
     }
 }
@@ -113,15 +128,15 @@ fn read_request(mut stream: &TcpStream) -> Option<String> {
 
 fn send_plain(mut stream: &TcpStream, status: u16, body: &str) -> Option<()> {
     let head = format!(
-        "HTTP/1.1 {status} Any\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {status} Any\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all((head + body).as_bytes()).ok()
 }
 
 fn begin_stream(mut stream: &TcpStream) -> Option<()> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\
+        transfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).ok()
 }
 
