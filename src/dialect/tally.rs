@@ -82,6 +82,7 @@ impl Tally {
             return;
         }
         match field {
+            Field::Whole(_) if value.first() != Some(&b'{') => {}
             Field::Whole(parse) if self.streamed => {
                 self.latest = Some(parse);
                 self.latest_text.clear();
@@ -144,9 +145,13 @@ impl Tally {
     }
 }
 
-/// Whether a value says nothing: null, or empty.
+/// Whether a value says nothing: null, empty, or a list, which a parser would take for an object whose members
+/// have no names.
 fn is_nothing(value: &[u8]) -> bool {
-    matches!(value, b"null" | b"false" | b"\"\"" | b"{}" | b"[]" | b"")
+    matches!(
+        value,
+        b"null" | b"false" | b"\"\"" | b"{}" | b"" | [b'[', ..]
+    )
 }
 
 fn unquote(value: &[u8]) -> &[u8] {

@@ -63,6 +63,23 @@ fn what_the_model_says_is_no_usage() {
 }
 
 #[test]
+fn usage_that_is_no_object_says_nothing() {
+    let event = |usage: &str| format!("data: {{\"usage\":{usage}}}\n\n");
+    let object = r#"{"prompt_tokens":5,"completion_tokens":7}"#;
+    for odd in ["[1,2,3,4]", "\"12\"", "12", "true"] {
+        for dialect in [Some(Dialect::Openai), None] {
+            let plain = format!("{{\"usage\":{odd}}}");
+            let reading = read(dialect, "application/json", &[plain.as_bytes()]);
+            assert_eq!(reading.usage, None, "{odd}");
+            let stream = event(object) + &event(odd);
+            let reading = read(dialect, "text/event-stream", &[stream.as_bytes()]);
+            let usage = reading.usage.unwrap();
+            assert_eq!((usage.input, usage.output), (Some(5), Some(7)), "{odd}");
+        }
+    }
+}
+
+#[test]
 fn refusals_and_counts_use_nothing() {
     let body = b"{\"usage\":{\"prompt_tokens\":9}}";
     for (status, operation) in [
