@@ -68,22 +68,28 @@ fn those_who_wait_are_served_in_the_end() {
 fn a_line_has_an_end_and_patience_too() {
     let (mock, folder) = (Mock::start(), Scratch::new());
     let limits =
-        "  a: {limits: [{name: one, concurrent: 1, over: {wait: {queue: 2, within: 300ms}}}]}\n";
+        "  a: {limits: [{name: one, concurrent: 1, over: {wait: {queue: 2, within: 5s}}}]}\n";
     let gateway = setup(&mock, &folder, limits).start();
     let mut running = gateway.connect();
     running.send(&chat("a", "m", 5).mock("hang").bytes());
     wait::until("it to run", || {
         (stands(&gateway, "one", "held") == 1.0).then_some(())
     });
-    let answers: Vec<_> = thread::scope(|scope| {
-        let asking: Vec<_> = (0..5)
-            .map(|_| scope.spawn(|| gateway.send(&chat("a", "m", 5))))
-            .collect();
-        asking
-            .into_iter()
-            .map(|asked| asked.join().unwrap())
-            .collect()
+    let ask = |count| -> Vec<_> {
+        let clients = (0..count).map(|_| {
+            let mut client = gateway.connect();
+            client.send(&chat("a", "m", 5).bytes());
+            client
+        });
+        clients.collect()
+    };
+    let mut asking = ask(2);
+    wait::until("two to wait", || {
+        (gateway.metric("tollgate_in_flight") == 3.0).then_some(())
     });
+    asking.extend(ask(3));
+    let answers = asking.iter_mut().map(|client| client.read_answer(false));
+    let answers: Vec<_> = answers.collect();
     for answer in &answers {
         check_refused(answer, "one", 2003);
     }
@@ -106,7 +112,8 @@ fn who_leaves_the_line_makes_room_in_it() {
         (stands(&gateway, "one", "held") == 1.0).then_some(())
     });
     let mut waiting = gateway.connect();
-    waiting.send(&chat("a", "m", 5).bytes());
+    let named = chat("a", "m", 5).field("cf-aig-event-id", "leaves");
+    waiting.send(&named.bytes());
     wait::until("it to wait", || {
         (gateway.metric("tollgate_in_flight") == 2.0).then_some(())
     });
@@ -118,16 +125,20 @@ fn who_leaves_the_line_makes_room_in_it() {
         (!third.is_silent_for(std::time::Duration::from_millis(200))).then_some(())
     });
     drop(waiting);
+    wait::until("its line in the log", || {
+        let lines = gateway.log(1);
+        let left = lines.iter().find(|line| line["event_id"] == "leaves")?;
+        assert_eq!(left["end"], "client_gone");
+        Some(())
+    });
     wait::until("a place in the line", || {
         let mut third = gateway.connect();
         third.send(&chat("a", "m", 5).bytes());
-        third
-            .is_silent_for(std::time::Duration::from_millis(200))
-            .then_some(())
+        let silent = third.is_silent_for(std::time::Duration::from_millis(200));
+        // A gateway that is held up is silent, too.
+        (silent && gateway.metric("tollgate_in_flight") == 2.0).then_some(())
     });
     assert_eq!(mock.count("requests"), 1);
-    let left = gateway.log(1);
-    assert!(left.iter().any(|line| line["end"] == "client_gone"));
 }
 
 #[test]

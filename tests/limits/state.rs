@@ -1,13 +1,9 @@
 //! What outlives a request: restarts, other processes, the operator's hand, and the bounds of memory.
 
 use super::*;
-use std::thread;
-use std::time::Duration;
 use support::wait;
 
 const LIMITS: &str = "  a:\n    limits:\n      - {name: spend, cost: $100, per: 1d, by: [metadata.team]}\n      - {name: day, tokens: 5000, per: 1d, technique: sliding}\n      - {name: bucket, requests: 12, per: 1d, technique: burst}\n";
-/// What may be missing after a kill.
-const GRACE: Duration = Duration::from_secs(1);
 
 fn used(gateway: &Gateway) -> Vec<(String, String)> {
     let mut used: Vec<_> = counters(gateway)
@@ -20,6 +16,13 @@ fn used(gateway: &Gateway) -> Vec<(String, String)> {
     used.retain(|(_, used)| used != "0");
     used.sort();
     used
+}
+
+/// What another process reads in the folder is written, whatever becomes of the one that wrote it.
+fn wait_read(other: &Gateway, expected: &[(String, String)]) {
+    wait::until("another process to read it", || {
+        (used(other) == expected).then_some(())
+    });
 }
 
 fn ask(gateway: &Gateway) -> u16 {
@@ -48,7 +51,7 @@ fn budgets_come_back_after_a_kill() {
         });
         before = used(&gateway);
         assert_eq!(before.len(), 3);
-        thread::park_timeout(GRACE);
+        wait_read(&setup(&mock, &folder, LIMITS).start(), &before);
         gateway.process.signal("KILL");
         wait::until("its end", || gateway.process.ended());
     }
@@ -120,12 +123,11 @@ fn the_operator_sets_a_counter_back() {
         "{}",
         answer.text()
     );
-    thread::park_timeout(GRACE);
-    drop(locked);
-
     let gateway = setup(&mock, &folder, limits)
         .server("admin_token: admin-token-1")
         .start();
+    wait_read(&gateway, &used(&locked));
+    drop(locked);
     for (token, status) in [
         ("", 401),
         ("Bearer admin-token-2", 401),

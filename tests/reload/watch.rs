@@ -72,8 +72,9 @@ fn a_bad_file_is_told_of_and_a_good_one_read_again() {
     wait::until("the fault to be told", || {
         (gateway.metric("tollgate_config_reload_success") == 0.0).then_some(())
     });
-    let notes = gateway.process.stderr();
-    assert!(notes.contains("bogus"), "{notes}");
+    wait::until("the fault in the notes", || {
+        gateway.process.stderr().contains("bogus").then_some(())
+    });
     change(&gateway, "bogus: 1\n", "gateways: {team: {}}\n");
     wait_for_generation(&gateway, 2.0);
     assert!(knows_team(&gateway));

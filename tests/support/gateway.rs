@@ -14,6 +14,9 @@ use std::path::PathBuf;
 /// Another process may take a port between our finding it free and the gateway's listening on it.
 const STARTS: usize = 5;
 
+/// Only the system's own services may take this port.
+const DEAD: &str = "127.0.0.1:1";
+
 /// What to write into the configuration. In every text `<mock>` stands for the mock's address,
 /// `<dead>` for one where nobody listens, `<dir>` for a directory of the gateway's own.
 pub struct Setup {
@@ -117,7 +120,7 @@ impl Setup {
             .replace("<short>", &short.to_string())
             .replace("<admin>", &admin.to_string())
             .replace("<mock>", &self.mock.to_string())
-            .replace("<dead>", &free_address().to_string())
+            .replace("<dead>", DEAD)
             .replace("<dir>", &scratch.join("").display().to_string());
         fs::write(&path, text).unwrap();
         let arguments = ["run", "--config", path.to_str().unwrap()];

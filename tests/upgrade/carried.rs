@@ -3,7 +3,7 @@
 use crate::driver::signal;
 use crate::site::Site;
 use crate::support::client::Client;
-use crate::support::{CHAT, Request};
+use crate::support::{CHAT, Request, wait};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -89,6 +89,10 @@ fn a_key_that_was_refused_rests_in_the_next_process_too() {
     site.reload();
     let request = Request::json("/v1/acc/default/custom-keyed/chat/completions", CHAT);
     assert_eq!(site.ask(&request.clone().mock("status=401")).status, 401);
+    // It is told of after the answer.
+    wait::until("the key to rest", || {
+        (site.metric("tollgate_keys_parked_total") == 1.0).then_some(())
+    });
     let asked = site.mock.count("requests");
     let refused = site.ask(&request);
     assert_ne!(refused.status, 200, "{}", refused.text());
@@ -107,6 +111,9 @@ fn an_answer_that_was_kept_is_a_hit_in_the_next_process() {
     let mut site = Site::start(rest);
     let first = site.chat();
     assert_eq!(first.field("cf-aig-cache-status"), Some("MISS"));
+    wait::until("the entry in memory and on disk", || {
+        (site.metric("tollgate_cache_entries") == 2.0).then_some(())
+    });
     let kept = |site: &Site| {
         let again = site.chat();
         assert_eq!(again.field("cf-aig-cache-status"), Some("HIT"));

@@ -74,6 +74,9 @@ async fn a_draining_process_sends_goaway_and_lets_streams_end() {
     let quick = h2::post(CHAT_PATH).body(()).unwrap();
     let answer = client.ask(quick, CHAT.into()).await.unwrap();
     assert_eq!(answer.status, 200);
+    wait::until("both at the provider", || {
+        (site.mock.count("requests") == 2).then_some(())
+    });
     site.upgrade();
     let told = async {
         loop {

@@ -15,6 +15,19 @@ fn executable(path: &Path, bytes: &[u8]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Waits until a signal's upgrade has failed; whoever orders one before that gets this one's answer.
+fn wait_told(site: &mut Site) {
+    let told = wait::within(wait::LONG, || {
+        let notes = site.driver.notes();
+        let mut failed = notes
+            .lines()
+            .filter(|line| line.contains("not upgraded, serving on"));
+        let last = failed.next_back()?;
+        last.contains("SIGQUIT").then_some(())
+    });
+    assert!(told.is_some(), "{}", site.driver.notes());
+}
+
 /// Tries to upgrade to `bytes` while the load runs; it must fail and name `why`.
 fn check_bad(cases: &[(&str, Vec<u8>, &str)]) {
     let mut site = Site::start("");
@@ -38,18 +51,14 @@ fn check_bad(cases: &[(&str, Vec<u8>, &str)]) {
         // The same without anybody who waits for it, where it does not take so long.
         if !why.contains("within") {
             signal(main, "QUIT");
+            wait_told(&mut site);
         }
         assert_eq!(site.chat().status, 200, "{what}");
         assert_eq!(site.driver.main(), Some(main), "{what}");
         assert_eq!(load.so_far().failed(), 0, "{what}: {}", load.so_far());
     }
     put(&kept, &binary);
-    // A signal may still be in the works, and with it the bad one.
-    let done = wait::within(Duration::from_secs(90), || {
-        (site.driver.upgrade().code == Some(0)).then_some(())
-    });
-    assert!(done.is_some(), "{}", site.driver.notes());
-    site.wait_main(main);
+    site.upgrade();
     let report = load.stop();
     report.check_unnoticed();
     site.wait_processes(1);

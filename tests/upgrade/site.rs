@@ -20,6 +20,9 @@ const CHANGE_MAX: Duration = Duration::from_secs(60);
 /// The former generations are given the rest of their streams and of their idle connections.
 const PARTING_MAX: Duration = Duration::from_secs(150);
 
+/// Another process may take a port between our finding it free and the daemon's listening on it.
+const STARTS: usize = 5;
+
 pub struct Site {
     pub driver: Box<dyn Driver>,
     pub mock: Mock,
@@ -62,11 +65,28 @@ impl Site {
         let identity = authority.issue(&["localhost"]);
         fs::write(folder.join("cert.pem"), identity.cert).unwrap();
         fs::write(folder.join("key.pem"), identity.key).unwrap();
-        site.text = site.compose(server, rest);
-        site.configure(&site.text.clone());
-        site.driver.start();
-        site.wait_ready();
+        for _ in 1..STARTS {
+            if site.comes_up(server, rest) {
+                return site;
+            }
+            site.target.plain = free_address();
+            site.target.tls = free_address();
+            site.admin = free_address();
+        }
+        assert!(site.comes_up(server, rest), "{}", site.driver.notes());
         site
+    }
+
+    /// Whether it serves; where another process took a port of its meanwhile, it ends at once.
+    fn comes_up(&mut self, server: &str, rest: &str) -> bool {
+        self.text = self.compose(server, rest);
+        self.configure(&self.text);
+        self.driver.start();
+        let ready = wait::within(CHANGE_MAX, || {
+            let ended = !driver::is_systemd() && self.driver.processes().is_empty();
+            (ended || self.ready() == Some(200)).then_some(!ended)
+        });
+        ready.unwrap_or_else(|| panic!("not ready: {}", self.driver.notes()))
     }
 
     fn compose(&self, server: &str, rest: &str) -> String {

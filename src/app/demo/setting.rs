@@ -90,7 +90,10 @@ impl Setting {
                 "default": {},
                 "frugal": {
                     "cache": {"ttl": "5m"},
-                    "limits": [{"name": "burst", "requests": 2, "per": "1m"}],
+                    "limits": [
+                        // Not a fixed minute, which may end between two of the requests.
+                        {"name": "burst", "requests": 2, "per": "1m", "technique": "sliding"},
+                    ],
                 },
                 "locked": {"auth": {"required": true, "tokens": [{"name": "demo", "token": TOKEN}]}},
             },

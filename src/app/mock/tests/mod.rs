@@ -14,8 +14,10 @@ use tokio::time::timeout;
 const CHAT: &str = "/v1/chat/completions";
 const PLAIN: &str = r#"{"model":"m","messages":[]}"#;
 const STREAM: &str = r#"{"model":"m","stream":true,"messages":[]}"#;
-/// A server that said nothing for so long is silent.
-const SILENCE: Duration = Duration::from_millis(200);
+/// A server that said nothing in so many rounds is silent. It runs in the same thread, which has one
+/// round behind it however long it is held up.
+const ROUNDS: usize = 20;
+const ROUND: Duration = Duration::from_millis(10);
 
 #[derive(Debug, PartialEq)]
 enum End {
@@ -66,16 +68,26 @@ async fn start(script: Option<&str>) -> SocketAddr {
 async fn read(stream: &mut TcpStream) -> (Vec<u8>, End) {
     let mut bytes = Vec::new();
     loop {
-        match timeout(SILENCE, stream.read_buf(&mut bytes)).await {
-            Err(_) => return (bytes, End::Silence),
-            Ok(Ok(0)) => return (bytes, End::Fin),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => {
+        match read_some(stream, &mut bytes).await {
+            None => return (bytes, End::Silence),
+            Some(Ok(0)) => return (bytes, End::Fin),
+            Some(Ok(_)) => {}
+            Some(Err(error)) if error.kind() == ErrorKind::ConnectionReset => {
                 return (bytes, End::Reset);
             }
-            Ok(Err(error)) => panic!("{error}"),
+            Some(Err(error)) => panic!("{error}"),
         }
     }
+}
+
+/// `None` where the server is silent.
+async fn read_some(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<std::io::Result<usize>> {
+    for _ in 0..ROUNDS {
+        if let Ok(read) = timeout(ROUND, stream.read_buf(bytes)).await {
+            return Some(read);
+        }
+    }
+    None
 }
 
 fn write_request(path: &str, faults: &str, body: &str) -> String {
