@@ -93,7 +93,7 @@ fn a_line_says_what_happened() {
 fn a_stream_says_when_its_first_byte_came() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock).start();
-    let request = Request::json(CHAT_PATH, CHAT_STREAM).mock("delay=40,chunk-delay=20");
+    let request = Request::json(CHAT_PATH, CHAT_STREAM).mock("delay=40,chunk-delay=300,chunks=10");
     let answer = gateway.send(&request);
     let line = gateway.last_log(1);
     assert_eq!(line["stream"], true);

@@ -14,9 +14,11 @@ const BEDROCK: &str =
 const GEMINI: &str =
     "/v1/acc/default/google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent";
 
-/// Quick tempers, so that tests need not wait.
-const IMPATIENT: &str = "gateways: {default: {timeout: {first_byte: 300ms, idle: 300ms}}, \
-     hasty: {timeout: {total: 400ms}}}";
+/// A gateway with these times.
+fn start(mock: &Mock, timeout: &str) -> Gateway {
+    let config = format!("gateways: {{default: {{timeout: {{{timeout}}}}}}}");
+    Setup::new(mock).config(&config).start()
+}
 
 /// Reads pieces until their bytes hold `part`.
 fn read_until(client: &mut Client, part: &str) -> String {
@@ -30,25 +32,17 @@ fn read_until(client: &mut Client, part: &str) -> String {
     text
 }
 
-/// How much of the answer the mock still has to send when the first piece is here.
+/// The answer's first piece has to come although the mock sends no second one for long.
 fn check_arrival(path: &str, body: &str, faults: &str, first: &str) {
     let mock = Mock::start();
     let gateway = Setup::new(&mock).start();
-    let faults = format!("chunk-delay=200,chunks=10,{faults}");
+    let faults = format!("chunk-delay=60000,{faults}");
     let mut client = gateway.connect();
     client.send(&Request::json(path, body).mock(&faults).bytes());
     let head = client.read_head(false);
     assert_eq!(head.status, 200);
-    let mut seen = read_until(&mut client, first).len() as u64;
-    let sent = mock.count("bytes_out");
-    while let Some(piece) = client.next_piece().unwrap() {
-        seen += piece.len() as u64;
-    }
-    let total = mock.count("bytes_out");
-    assert!(
-        total - sent > seen / 2,
-        "{path} {faults}: the first of {seen} bytes came when {sent} of {total} were sent"
-    );
+    read_until(&mut client, first);
+    drop(client);
     assert_eq!(gateway.last_log(1)["stream"], true, "{path}");
 }
 
@@ -225,7 +219,7 @@ fn a_provider_that_never_answers_is_a_504_after_the_clients_own_time() {
 #[test]
 fn a_provider_that_never_answers_is_a_504_after_the_gateways_time() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).config(IMPATIENT).start();
+    let gateway = start(&mock, "first_byte: 300ms");
     let (answer, line) = ask(&gateway, &Request::json(CHAT_PATH, CHAT).mock("hang"));
     assert_eq!(answer.refusal(), (504, 9504));
     assert_eq!(line["end"], "timeout");
@@ -234,14 +228,14 @@ fn a_provider_that_never_answers_is_a_504_after_the_gateways_time() {
 #[test]
 fn the_time_to_the_first_byte_counts_from_the_end_of_an_upload() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).config(IMPATIENT).start();
+    let gateway = start(&mock, "first_byte: 3s");
     let request = Request::post("/v1/acc/default/openai/files")
         .field("content-type", "audio/wav")
         .field("content-length", "40");
     let mut client = gateway.connect();
     client.send(&request.head());
     for _ in 0..4 {
-        std::thread::park_timeout(Duration::from_millis(150));
+        std::thread::park_timeout(Duration::from_secs(1));
         client.send(&[b'x'; 10]);
     }
     assert_eq!(client.read_answer(false).status, 200);
@@ -250,7 +244,7 @@ fn the_time_to_the_first_byte_counts_from_the_end_of_an_upload() {
 #[test]
 fn an_answer_that_falls_silent_ends_broken_and_as_a_timeout() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).config(IMPATIENT).start();
+    let gateway = start(&mock, "first_byte: 20s, idle: 300ms");
     for body in [CHAT, CHAT_STREAM] {
         for framing in ["chunked", "length"] {
             let faults = format!("{framing},hang-at=60");
@@ -275,8 +269,8 @@ fn an_answer_that_falls_silent_ends_broken_and_as_a_timeout() {
 #[test]
 fn a_stream_that_keeps_coming_outlives_the_idle_time() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).config(IMPATIENT).start();
-    let request = Request::json(CHAT_PATH, CHAT_STREAM).mock("chunk-delay=150,chunks=5");
+    let gateway = start(&mock, "first_byte: 4s, idle: 4s");
+    let request = Request::json(CHAT_PATH, CHAT_STREAM).mock("chunk-delay=500,chunks=10");
     let (answer, line) = ask(&gateway, &request);
     assert_eq!(answer.end, End::Whole);
     assert!(answer.text().ends_with("data: [DONE]\n\n"));
@@ -286,12 +280,11 @@ fn a_stream_that_keeps_coming_outlives_the_idle_time() {
 #[test]
 fn the_total_time_ends_a_request_before_and_within_its_answer() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).config(IMPATIENT).start();
-    let path = CHAT_PATH.replace("default", "hasty");
-    let (answer, line) = ask(&gateway, &Request::json(&path, CHAT).mock("hang"));
+    let gateway = start(&mock, "total: 3s");
+    let (answer, line) = ask(&gateway, &Request::json(CHAT_PATH, CHAT).mock("hang"));
     assert_eq!(answer.refusal(), (504, 9505));
     assert_eq!(line["end"], "timeout");
-    let request = Request::json(&path, CHAT_STREAM).mock("endless,chunk-delay=50");
+    let request = Request::json(CHAT_PATH, CHAT_STREAM).mock("endless,chunk-delay=50");
     let (answer, line) = ask(&gateway, &request);
     assert_eq!(answer.status, 200);
     assert!(matches!(answer.end, End::Broken(_)), "{:?}", answer.end);

@@ -1,13 +1,14 @@
 //! Until the first token another target may take over, and the client never knows; after it never.
 
 use super::shape::{PATH, Shape, chat};
-use super::support::client::{Client, End};
+use super::support::client::End;
 use super::support::gateway::Gateway;
 use super::support::request::chunk_of;
 use super::support::{CHAT_PATH, CHAT_STREAM, Mock, Request, Setup};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -31,13 +32,29 @@ fn saying(pieces: Vec<Vec<u8>>, ending: Ending) -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let pieces = pieces.clone();
-            thread::spawn(move || say(&mut stream.unwrap(), &pieces, ending));
+            let pause = || thread::park_timeout(Duration::from_millis(50));
+            thread::spawn(move || say(&mut stream.unwrap(), &pieces, ending, pause));
         }
     });
     address
 }
 
-fn say(stream: &mut TcpStream, pieces: &[Vec<u8>], ending: Ending) {
+/// A provider that answers one connection, and goes on after the first piece once the sender is
+/// dropped.
+fn saying_when_told(pieces: Vec<Vec<u8>>) -> (SocketAddr, SyncSender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = sync_channel(0);
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        say(&mut stream, &pieces, Ending::Whole, || {
+            let _ = told.recv();
+        });
+    });
+    (address, tell)
+}
+
+fn say(stream: &mut TcpStream, pieces: &[Vec<u8>], ending: Ending, pause: impl Fn()) {
     let mut some = [0; 64 << 10];
     if !stream.read(&mut some).is_ok_and(|count| count > 0) {
         return;
@@ -47,7 +64,7 @@ fn say(stream: &mut TcpStream, pieces: &[Vec<u8>], ending: Ending) {
     let _ = stream.write_all(head.as_bytes());
     for piece in pieces {
         let _ = stream.write_all(&chunk_of(piece));
-        thread::park_timeout(Duration::from_millis(50));
+        pause();
     }
     if ending == Ending::Whole {
         let _ = stream.write_all(b"0\r\n\r\n");
@@ -58,17 +75,25 @@ fn say(stream: &mut TcpStream, pieces: &[Vec<u8>], ending: Ending) {
     while stream.read(&mut some).is_ok_and(|count| count > 0) {}
 }
 
+/// A gateway before the mock and a provider of the test's own, which speaks this dialect.
+fn start(mock: &Mock, own: SocketAddr, dialect: &str) -> Gateway {
+    let own = format!("custom-own: {{base_url: \"http://{own}\", dialect: {dialect}}}");
+    Setup::new(mock).provider(&own).without_breakers().start()
+}
+
+/// A step at the test's own provider, and then one at the mock.
+fn both(endpoint: &str) -> Request {
+    let query = json!({"model": "m", "stream": true, "messages": []});
+    let first = json!({"provider": "custom-own", "endpoint": endpoint, "query": query});
+    universal(&[first, chat(true, "none")])
+}
+
 /// Steps at a provider of these words, in a dialect of its own, and then at the mock.
 fn after(dialect: &str, endpoint: &str, pieces: &[&[u8]], ending: Ending) -> (String, String) {
     let mock = Mock::start();
-    let own = format!(
-        "custom-own: {{base_url: \"http://{}\", dialect: {dialect}}}",
-        saying(pieces.iter().map(|piece| piece.to_vec()).collect(), ending)
-    );
-    let gateway = Setup::new(&mock).provider(&own).without_breakers().start();
-    let query = json!({"model": "m", "stream": true, "messages": []});
-    let first = json!({"provider": "custom-own", "endpoint": endpoint, "query": query});
-    let answer = gateway.send(&universal(&[first, chat(true, "none")]));
+    let own = saying(pieces.iter().map(|piece| piece.to_vec()).collect(), ending);
+    let gateway = start(&mock, own, dialect);
+    let answer = gateway.send(&both(endpoint));
     let step = answer.field("cf-aig-step").unwrap().to_owned();
     assert_eq!(answer.status, 200);
     (step, answer.text())
@@ -141,7 +166,8 @@ fn greetings_are_no_tokens() {
 fn after_a_token_nothing_is_tried_again() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock).without_breakers().start();
-    let faults = "chunk-delay=200,size=8000,cut-at=4000";
+    // More pieces follow the token than the gateway takes at once, so that the cut never comes with it.
+    let faults = "size=16000,chunks=40,cut-at=8000";
     for (number, shape) in Shape::ALL.into_iter().enumerate() {
         mock.reset();
         let request = universal(&[shape.step("m", true, faults), shape.step("m", true, "none")])
@@ -151,7 +177,7 @@ fn after_a_token_nothing_is_tried_again() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.field("cf-aig-step"), Some("0"));
         assert!(matches!(answer.end, End::Broken(_)), "{:?}", answer.end);
-        assert_eq!(answer.body.len(), 4000);
+        assert_eq!(answer.body.len(), 8000);
         let line = gateway.last_log(number + 1);
         assert_eq!(line["attempts"].as_array().unwrap().len(), 1, "{line}");
         assert_eq!(line["end"], "upstream_cut", "{line}");
@@ -159,37 +185,28 @@ fn after_a_token_nothing_is_tried_again() {
     }
 }
 
-/// The head, and what the mock still had to send when the first piece was here: whether the answer
-/// came as it was sent.
-fn comes_at_once(mock: &Mock, gateway: &Gateway, request: &Request) -> bool {
-    let mut client: Client = gateway.connect();
-    mock.reset();
-    client.send(&request.bytes());
-    assert_eq!(client.read_head(false).status, 200);
-    let mut seen = client.next_piece().unwrap().unwrap().len() as u64;
-    let sent = mock.count("bytes_out");
-    let mut pieces = 1;
-    while let Some(piece) = client.next_piece().unwrap() {
-        seen += piece.len() as u64;
-        pieces += 1;
-    }
-    assert!(pieces >= 9, "{pieces} pieces: they were joined");
-    mock.count("bytes_out") - sent > seen / 2
-}
-
 #[test]
-fn events_of_a_healthy_stream_come_one_by_one() {
+fn events_of_a_healthy_stream_do_not_wait_for_the_next() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock).without_breakers().start();
-    let slow = "chunk-delay=100,chunks=10";
-    for shape in Shape::ALL {
-        let held = universal(&[shape.step("m", true, slow), shape.step("m", true, "none")]);
-        assert!(comes_at_once(&mock, &gateway, &held), "{shape:?}");
+    for sent in [3000, 4000, 5000] {
+        // Then nothing for long, so that whatever is kept back stays away.
+        let slow = format!("size=8000,chunks=10,chunk-delay=50,hang-at={sent}");
+        let held = Shape::ALL
+            .map(|shape| universal(&[shape.step("m", true, &slow), shape.step("m", true, "none")]));
+        let retried = Request::json(CHAT_PATH, CHAT_STREAM)
+            .mock(&slow)
+            .field("cf-aig-max-attempts", "2");
+        for request in held.iter().chain([&retried]) {
+            let mut client = gateway.connect();
+            client.send(&request.bytes());
+            assert_eq!(client.read_head(false).status, 200);
+            let mut come = 0;
+            while come < sent {
+                come += client.next_piece().unwrap().unwrap().len();
+            }
+        }
     }
-    let retried = Request::json(CHAT_PATH, CHAT_STREAM)
-        .mock(slow)
-        .field("cf-aig-max-attempts", "2");
-    assert!(comes_at_once(&mock, &gateway, &retried));
 }
 
 #[test]
@@ -230,12 +247,16 @@ fn a_head_is_held_up_to_its_bound_and_no_further() {
     );
     assert_eq!(step, "1");
     assert!(text.ends_with("[DONE]\n\n"));
-    let (step, text) = after(
-        "openai",
-        "chat/completions",
-        &[&comments(300), error],
-        Ending::Whole,
-    );
-    assert_eq!(step, "0");
-    assert_eq!(text.len(), (300 << 10) + error.len());
+    let mock = Mock::start();
+    let (own, go_on) = saying_when_told(vec![comments(300), error.to_vec()]);
+    let gateway = start(&mock, own, "openai");
+    let mut client = gateway.connect();
+    client.send(&both("chat/completions").bytes());
+    assert_eq!(client.read_head(false).field("cf-aig-step"), Some("0"));
+    drop(go_on);
+    let mut length = 0;
+    while let Some(piece) = client.next_piece().unwrap() {
+        length += piece.len();
+    }
+    assert_eq!(length, (300 << 10) + error.len());
 }

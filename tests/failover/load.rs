@@ -3,9 +3,9 @@
 use super::shape::PATH;
 use super::support::client::End;
 use super::support::gateway::Gateway;
-use super::support::process::free_address;
 use super::support::{Mock, Request, Setup, wait};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +23,16 @@ const DOOMED: &str = "[{times: 75, faults: hang}, {faults: 'chunk-delay=600000'}
 const BACK: &str = "[{faults: 'chunks=10,chunk-delay=100'}]";
 /// The second one takes long enough for all streams to be open at once.
 const LONG: &str = "chunks=10,chunk-delay=500";
+
+/// An address for a mock that comes and goes: as long as the socket lives, nobody else is given it.
+fn hold_address() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
 
 fn steps() -> String {
     let step = |provider: &str, faults: &str| {
@@ -126,7 +136,7 @@ fn judge(line: &Value, address: SocketAddr) -> Option<String> {
 
 #[test]
 fn no_request_fails_while_a_provider_dies_and_comes_back() {
-    let address = free_address();
+    let (_held, address) = hold_address();
     let mut first = Some(Mock::listening(&address.to_string(), Some(DOOMED)));
     let second = Mock::start();
     let gateway = Setup::new(&second)

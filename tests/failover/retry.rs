@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 const AT_ONCE: (&str, &str) = ("cf-aig-retry-delay", "0");
 
 fn plain(faults: &str) -> Request {
-    Request::json(CHAT_PATH, CHAT)
+    plain_at("default", faults)
+}
+
+fn plain_at(gateway: &str, faults: &str) -> Request {
+    Request::json(&CHAT_PATH.replace("default", gateway), CHAT)
         .field(AT_ONCE.0, AT_ONCE.1)
         .mock(faults)
 }
@@ -52,7 +56,7 @@ fn only_what_may_heal_is_tried_again() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock)
         .without_breakers()
-        .config("gateways: {default: {timeout: {first_byte: 1s, idle: 1s}}}")
+        .config("gateways: {default: {}, hasty: {timeout: {first_byte: 2s, idle: 2s}}}")
         .start();
     let cases = [
         ("status=400", 400, 1),
@@ -82,7 +86,12 @@ fn only_what_may_heal_is_tried_again() {
         ("error-event", 200, 2),
     ];
     for (number, (faults, status, attempts)) in cases.into_iter().enumerate() {
-        let request = plain(faults).field("cf-aig-max-attempts", "2");
+        let asked = if faults.starts_with("hang") {
+            plain_at("hasty", faults)
+        } else {
+            plain(faults)
+        };
+        let request = asked.field("cf-aig-max-attempts", "2");
         let seen = count(&gateway, &mock, number + 1, &request);
         assert_eq!(seen, (status, attempts), "{faults}");
     }
@@ -274,10 +283,10 @@ fn the_time_for_the_whole_request_ends_the_pauses_too() {
     let mock = Mock::start();
     let gateway = Setup::new(&mock)
         .without_breakers()
-        .config("gateways: {default: {timeout: {total: 1500ms}}}")
+        .config("gateways: {default: {timeout: {total: 8s}}}")
         .start();
     // The first attempt fails at once, the second would come too late.
-    let request = plain("status=503,retry-after=1").field("cf-aig-max-attempts", "5");
+    let request = plain("status=503,retry-after=5").field("cf-aig-max-attempts", "5");
     let answer = gateway.send(&request);
     assert_eq!(answer.status, 503);
     assert_eq!(answer.field("x-tollgate-attempts"), Some("2"));
@@ -318,9 +327,11 @@ fn a_request_without_a_body_may_be_sent_again() {
 #[test]
 fn a_client_that_leaves_in_a_pause_ends_it() {
     let mock = Mock::start();
-    let gateway = Setup::new(&mock).without_breakers().start();
-    for (number, stream) in [false, true].into_iter().enumerate() {
+    let openai = "openai: {base_url: \"http://<mock>/v1\", breaker: {min_requests: 1, open: 1h}}";
+    for stream in [false, true] {
         mock.reset();
+        let setup = Setup::new(&mock).without_providers().provider(openai);
+        let gateway = setup.start();
         let steps = json!([
             chat(stream, "status=503,retry-after=300"),
             chat(stream, "none")
@@ -329,13 +340,15 @@ fn a_client_that_leaves_in_a_pause_ends_it() {
             Request::json(shape::PATH, steps.to_string()).field("cf-aig-max-attempts", "2");
         let mut client = gateway.connect();
         client.send(&request.bytes());
-        wait::until("the first attempt", || {
-            (mock.count("requests") == 1).then_some(())
+        // The state shows that the failure was noted, and the pause follows.
+        wait::until("the end of the first attempt", || {
+            let metrics = gateway.metrics_text();
+            metrics.contains("tollgate_breaker_state{").then_some(())
         });
         assert!(client.is_silent_for(Duration::from_millis(200)));
         drop(client);
         // The line comes with the end of the pause, long before the pause would end by itself.
-        let line = gateway.last_log(number + 1);
+        let line = gateway.last_log(1);
         assert_eq!(line["end"], "client_gone", "{line}");
         assert_eq!(statuses(&line), [Some(503)], "{line}");
         assert_eq!(line["usage_source"], "none", "{line}");
@@ -352,9 +365,9 @@ fn a_client_that_left_is_no_reason_for_another_attempt_where_answers_are_drained
         .start();
     // In a pause; and while an attempt runs that then fails.
     let cases = [
-        (vec![chat(false, "status=503,retry-after=1")], Some(503)),
+        (vec![chat(false, "status=503,retry-after=5")], Some(503)),
         (
-            vec![chat(false, "delay=1000,status=503"), chat(false, "none")],
+            vec![chat(false, "delay=5000,status=503"), chat(false, "none")],
             Some(503),
         ),
     ];

@@ -98,6 +98,11 @@ impl Row {
         asked && (self.of.is_empty() || self.of.iter().any(|name| name == shape.name()))
     }
 
+    /// Whether the provider falls silent.
+    pub fn times_out(&self) -> bool {
+        self.alone.ends_with("timeout")
+    }
+
     pub fn expected(&self, place: Place) -> Expected {
         let mut attempts = vec![Attempt::new(Some(503), "none"); place.index()];
         let own = self.attempt();

@@ -140,7 +140,10 @@ fn a_parked_key_is_taken_again_after_its_time() {
         assert_eq!(ask(&gateway).status, 200);
         (state(&gateway, "key bad") == Some(0.0)).then_some(())
     });
-    assert!(gateway.process.stderr().contains("takes this key again"));
+    support::wait::until("it to be told", || {
+        let notes = gateway.process.stderr();
+        notes.contains("takes this key again").then_some(())
+    });
 }
 
 #[test]

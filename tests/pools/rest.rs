@@ -107,7 +107,7 @@ fn one_request_probes_and_the_endpoint_comes_back() {
         Switch::start(500, Duration::from_millis(150)),
     );
     let endpoints = [url(mock.address), url(switch.provider.address)];
-    let gateway = only(&pool(&endpoints, "breaker: {min_requests: 1, open: 1s}")).start();
+    let gateway = only(&pool(&endpoints, "breaker: {min_requests: 1, open: 3s}")).start();
     let label = format!("{}", switch.provider.address);
     let crowd = || {
         thread::scope(|scope| {

@@ -110,7 +110,7 @@ fn the_least_busy_endpoint_is_taken() {
 
 #[test]
 fn the_fastest_endpoint_is_taken() {
-    let slow = Mock::listening("127.0.0.1:0", Some("- {faults: delay=150}"));
+    let slow = Mock::listening("127.0.0.1:0", Some("- {faults: delay=3000}"));
     let mocks = [slow, Mock::start()];
     let gateway = only(&pool(&urls(&mocks), "balance: fastest")).start();
     ask(&gateway, 60, &chat("custom-pool"));
