@@ -89,6 +89,9 @@ pub async fn stand_in(session: &mut ServerSession, context: &mut Context, kept: 
     if let Some(exchange) = context.exchange() {
         exchange.caching.stand_in(outcome, &kept);
     }
+    // Those of the one that failed.
+    let answered = &mut context.record.answered;
+    (answered.first_byte, answered.first_token) = (None, None);
     let sent = send(session, context, outcome, kept).await;
     if let Some(seat) = context.seat() {
         match sent {

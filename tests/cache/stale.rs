@@ -53,6 +53,7 @@ fn an_expired_answer_stands_in_for_every_failure() {
             None => assert!(attempt["error"].is_string(), "{line}"),
         }
         assert_eq!(line["saved"], log[0]["cost"], "{line}");
+        assert!(line["ttft"].is_null(), "{line}");
         // What a provider may bill although nobody got it.
         let used = ["hang", "cut-at=20", "chunked,cut-at=20", "hang-at=20"].contains(&fault);
         let source = if used { "estimated" } else { "none" };
