@@ -376,7 +376,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
         .map_err(|fault| match fault.raw_os_error() {
             Some(number) if number == Errno::NXIO.raw_os_error() => {
-                io::Error::other("it is a pipe that nobody reads")
+                io::Error::other("it is a pipe that nobody reads; start its reader first")
             }
             _ => fault,
         })?;

@@ -39,7 +39,10 @@ fn a_pipe_that_nobody_reads_is_an_error_at_once() {
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
     let refused = open(&path).unwrap_err().to_string();
-    assert_eq!(refused, "it is a pipe that nobody reads");
+    assert_eq!(
+        refused,
+        "it is a pipe that nobody reads; start its reader first"
+    );
     let reader = OpenOptions::new()
         .read(true)
         .write(true)
