@@ -16,7 +16,7 @@ use crate::stage::cache::control::{Policy, Wishes};
 use crate::stage::cache::fill;
 use crate::stage::cache::key::Parts;
 use crate::stage::cache::question::{Asker, Lapsed, Limits, Question};
-use crate::stage::cache::reading::{AtOnce, Follow, Kept};
+use crate::stage::cache::reading::{Follow, Kept, Recalled};
 use crate::stage::cache::whole::{self, Matter};
 use crate::stage::cache::{self, Outcome, label::Label};
 use crate::stage::plan::fault::Fault;
@@ -66,7 +66,7 @@ pub struct Inquiry<'a> {
 )]
 pub enum Advice {
     /// The answer is in memory, fresh, and readable for this client.
-    AtOnce(AtOnce),
+    AtOnce(Recalled),
     /// Asked by a question, it may be answered from elsewhere in the cache.
     Ask(Dealings),
 }

@@ -7,7 +7,7 @@ use crate::base::money::NanoUsd;
 use crate::stage::cache::Outcome;
 use crate::stage::cache::fill::Fill;
 use crate::stage::cache::question::Question;
-use crate::stage::cache::reading::AtOnce;
+use crate::stage::cache::reading::Recalled;
 use crate::stage::cache::whole::Matter;
 use crate::stage::journal::record::Shared;
 use crate::stage::plan::Patience;
@@ -55,7 +55,7 @@ impl Dealings {
     }
 
     /// A kept answer is given in the place of one that failed.
-    pub fn stand_in(&mut self, outcome: Outcome, kept: &AtOnce) {
+    pub fn stand_in(&mut self, outcome: Outcome, kept: &Recalled) {
         self.outcome = outcome;
         self.source = Source::Kept {
             fresh: kept.entry.fresh,

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::reply::{self, Stamp};
 use super::{arrival, caching, intake, limit, text};
 use crate::stage::cache::Outcome;
-use crate::stage::cache::reading::AtOnce;
+use crate::stage::cache::reading::Recalled;
 use crate::stage::journal::record::{End, Shared};
 use crate::stage::limit::Admission;
 use http::Response;
@@ -66,7 +66,7 @@ pub async fn preflight(session: &mut ServerSession, context: &mut Context) -> bo
 }
 
 /// Gives an answer out of memory. Returns whether the client can still be reached.
-pub async fn give(session: &mut ServerSession, context: &mut Context, kept: AtOnce) -> bool {
+pub async fn give(session: &mut ServerSession, context: &mut Context, kept: Recalled) -> bool {
     context.record.cache = Shared {
         outcome: Outcome::Hit,
         saved: kept.cost,
@@ -79,7 +79,7 @@ pub async fn give(session: &mut ServerSession, context: &mut Context, kept: AtOn
 }
 
 /// Gives a kept answer in the place of one that failed. Returns whether the client can still be reached.
-pub async fn stand_in(session: &mut ServerSession, context: &mut Context, kept: AtOnce) -> bool {
+pub async fn stand_in(session: &mut ServerSession, context: &mut Context, kept: Recalled) -> bool {
     // Somebody else may have asked meanwhile.
     let outcome = if kept.is_fresh() {
         Outcome::Hit
@@ -107,7 +107,7 @@ async fn send(
     session: &mut ServerSession,
     context: &mut Context,
     outcome: Outcome,
-    kept: AtOnce,
+    kept: Recalled,
 ) -> Result<()> {
     let body = kept.entry.body.clone();
     let mut head = head_of(session, context, outcome, kept);
@@ -123,7 +123,7 @@ fn head_of(
     session: &ServerSession,
     context: &Context,
     outcome: Outcome,
-    kept: AtOnce,
+    kept: Recalled,
 ) -> ResponseHeader {
     let mut fields = kept.fields;
     fields.insert(AGE, number(kept.age.as_secs()));

@@ -12,7 +12,7 @@ use super::surroundings::Surroundings;
 use super::{
     caching, choose, fields, intake, judge, limit, own_answer, parts, peer, reply, text, wishes,
 };
-use crate::stage::cache::reading::AtOnce;
+use crate::stage::cache::reading::Recalled;
 use crate::stage::meter;
 use crate::stage::plan::Patience;
 use crate::stage::plan::config::OnClientGone;
@@ -58,7 +58,7 @@ pub async fn receive(session: &mut ServerSession, context: &mut Context) -> Opti
 async fn admit(
     session: &mut ServerSession,
     context: &mut Context,
-) -> Result<Option<AtOnce>, Refusal> {
+) -> Result<Option<Recalled>, Refusal> {
     arrival::arrive(session, context);
     let stages = context.stages.clone();
     session.set_read_timeout(Some(stages.conduct.pause_max));

@@ -4,7 +4,7 @@ use super::caching;
 use super::context::Context;
 use super::deadline::Lapse;
 use super::exchange::Exchange;
-use crate::stage::cache::reading::AtOnce;
+use crate::stage::cache::reading::Recalled;
 use crate::stage::plan::fault::Fault;
 use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -43,7 +43,7 @@ pub fn rather_stale(session: &Session, head: &ResponseHeader) -> Result<()> {
 
 /// What stands in for an answer that broke off before the client got any of it. Pingora looks for such a one only
 /// until an answer has begun.
-pub async fn find(head: &RequestHeader, context: &mut Context, error: &Error) -> Option<AtOnce> {
+pub async fn find(head: &RequestHeader, context: &mut Context, error: &Error) -> Option<Recalled> {
     let store = context.stages.cache.store;
     let exchange = context.exchange()?;
     let question = exchange.caching.question.clone();

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-/// An answer that is in memory as a whole.
-pub struct AtOnce {
+/// A kept answer with all that giving it takes.
+pub struct Recalled {
     pub entry: Entry,
     /// What was kept of its head.
     pub fields: HeaderMap,
@@ -28,7 +28,7 @@ pub struct AtOnce {
     pub cost: Option<NanoUsd>,
 }
 
-impl AtOnce {
+impl Recalled {
     pub fn is_fresh(&self) -> bool {
         self.age < self.entry.fresh
     }

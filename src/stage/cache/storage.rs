@@ -5,7 +5,7 @@ use super::fill::Fill;
 use super::head;
 use super::label::Label;
 use super::question::{Asker, Question};
-use super::reading::{AtOnce, Follow, Kept};
+use super::reading::{Follow, Kept, Recalled};
 use crate::base::clock::Moment;
 use crate::base::money::NanoUsd;
 use crate::store::entry::{Entry, Key};
@@ -144,21 +144,21 @@ impl CacheStore {
 
     /// The answer to a question that is in memory, its own or the system's, and fresh. What has to be waited for,
     /// or is no longer fresh, takes Pingora's lookup.
-    pub fn at_once(&self, key: &Key) -> Option<AtOnce> {
+    pub fn at_once(&self, key: &Key) -> Option<Recalled> {
         let entry = self.shelf.find_now(key)?;
         self.read(entry, Duration::ZERO)
     }
 
     /// An answer that may stand in where asking failed: it has not expired for longer than the question says.
-    pub async fn stand_in(&self, question: &Question) -> Option<AtOnce> {
+    pub async fn stand_in(&self, question: &Question) -> Option<Recalled> {
         let entry = self.shelf.find(&question.key).await?;
         self.read(entry, question.stale)
     }
 
-    fn read(&self, entry: Entry, stale: Duration) -> Option<AtOnce> {
+    fn read(&self, entry: Entry, stale: Duration) -> Option<Recalled> {
         let (age, cost) = self.usable(&entry)?;
         let fields = head::fields(entry.head.clone())?;
-        (age < entry.fresh.saturating_add(stale)).then_some(AtOnce {
+        (age < entry.fresh.saturating_add(stale)).then_some(Recalled {
             entry,
             fields,
             age,
